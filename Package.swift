@@ -1,0 +1,124 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Gyro: quantization-aware training for small models on Linux CPUs.
+///
+/// Data flows one way through the targets: data → model → quantize → train → export.
+/// The trait `OneDNN` (on by default) adds the fast matrix engine; without it OpenBLAS does everything.
+/// Continuous integration treats warnings as errors; a user's newer compiler must not fail on one.
+let isStrict = Context.environment["CI"] != nil
+
+let swift: [SwiftSetting] =
+  [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+  ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name + "Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies,
+    exclude: goldens.contains(name) ? ["Goldens"] : [], swiftSettings: swift)
+}
+
+/// Test targets that keep golden files (read through `#filePath`, never bundled).
+let goldens: Set<String> = ["GyroText", "GyroModels"]
+
+let package = Package(
+  name: "gyro",
+  products: [
+    .library(name: "Gyro", targets: ["Gyro"]),
+    .executable(name: "gyro", targets: ["gyro-command"]),
+  ],
+  traits: [
+    .default(enabledTraits: ["OneDNN"]),
+    .trait(name: "OneDNN", description: "Matrix products on oneDNN (libdnnl-dev)."),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+  ],
+  targets: [
+    // System libraries and kernels.
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CGyroParallel", linkerSettings: [.linkedLibrary("gomp")]),
+    .target(
+      name: "CGyroMatmul", dependencies: ["CGyroParallel", "COpenBLAS"],
+      cSettings: [.define("GYRO_ONEDNN", .when(traits: ["OneDNN"]))],
+      linkerSettings: [
+        .linkedLibrary("dnnl", .when(traits: ["OneDNN"])), .linkedLibrary("m"),
+      ]),
+    .target(
+      name: "CGyroKernels", dependencies: ["CGyroParallel"],
+      linkerSettings: [.linkedLibrary("m")]),
+
+    // Numbers and derivatives.
+    library("GyroTensors", ["CGyroParallel", "CGyroMatmul", "CGyroKernels", "COpenBLAS"]),
+    library("GyroAutodiff", ["GyroTensors", "CGyroKernels", "CGyroParallel"]),
+
+    // Models and data.
+    library("GyroModels", ["GyroTensors", "GyroAutodiff"]),
+    library("GyroText", []),
+    library("GyroDatasets", ["GyroTensors", "GyroText", "CZlib"]),
+
+    // Quantization and checkpoints.
+    library("GyroQuantization", ["GyroTensors", "GyroAutodiff", "GyroModels", "CGyroKernels"]),
+    library(
+      "GyroCheckpoints",
+      ["GyroTensors", "GyroModels", "GyroText", "GyroQuantization", "CGyroKernels"]),
+
+    // Training.
+    library("GyroOptimization", ["GyroTensors", "GyroModels", "CGyroKernels"]),
+    library(
+      "GyroTraining",
+      ["GyroTensors", "GyroAutodiff", "GyroModels", "GyroOptimization", "GyroCheckpoints"]),
+    library(
+      "GyroExperiments",
+      [
+        "GyroTensors", "GyroAutodiff", "GyroModels", "GyroText", "GyroDatasets",
+        "GyroQuantization", "GyroCheckpoints", "GyroOptimization", "GyroTraining", "Yams",
+      ]),
+
+    // Front doors.
+    library(
+      "Gyro",
+      [
+        "GyroTensors", "GyroAutodiff", "GyroModels", "GyroText", "GyroDatasets",
+        "GyroQuantization", "GyroCheckpoints", "GyroOptimization", "GyroTraining",
+        "GyroExperiments",
+      ]),
+    .executableTarget(
+      name: "gyro-command",
+      dependencies: [
+        "Gyro", "CGyroMatmul", "CGyroParallel",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Sources/gyro", swiftSettings: swift),
+
+    // Tests.
+    .target(
+      name: "TestSupport", dependencies: ["GyroTensors", "GyroAutodiff", "GyroModels"],
+      path: "Tests/TestSupport", swiftSettings: swift),
+    tests("GyroTensors", ["CGyroMatmul", "CGyroKernels", "CGyroParallel"]),
+    tests("GyroAutodiff", ["GyroTensors"]),
+    tests("GyroModels", ["GyroTensors", "GyroAutodiff", "GyroCheckpoints"]),
+    tests("GyroText", []),
+    tests("GyroDatasets", ["GyroTensors", "GyroText"]),
+    tests("GyroQuantization", ["GyroTensors", "GyroAutodiff", "GyroModels"]),
+    tests("GyroCheckpoints", ["GyroTensors", "GyroModels"]),
+    tests("GyroOptimization", ["GyroTensors", "GyroModels"]),
+    tests(
+      "GyroTraining",
+      ["GyroTensors", "GyroModels", "GyroAutodiff", "GyroOptimization", "GyroCheckpoints"]),
+    tests("GyroExperiments", ["Gyro"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

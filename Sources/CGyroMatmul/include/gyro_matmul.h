@@ -1,0 +1,154 @@
+#ifndef GYRO_MATMUL_H
+#define GYRO_MATMUL_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Matrix products for training and inference of quantized networks.
+///
+/// Everything is row-major; leading dimensions are counted in elements. Every
+/// function returns `GYRO_MATMUL_OK` or an error code and may be called from
+/// several threads. Dimensions of zero are allowed (`k == 0` means a sum of
+/// nothing). Inputs and outputs must not overlap. Non-finite inputs give
+/// non-finite outputs, but which of NaN and infinity is not specified.
+///
+/// Float32 products go to oneDNN (built with GYRO_ONEDNN), OpenBLAS
+/// (GYRO_OPENBLAS) or the plain kernels here; everything else is done here, in
+/// one pass: both factors are packed into panels of 32, squares of 32 × 32 are
+/// computed and finished (scales, bias, alpha, beta) in the first-level cache.
+/// Packing memory is kept per calling thread. Large matrices run up to a quarter
+/// faster in huge pages (2 MB aligned, MADV_HUGEPAGE).
+enum {
+    GYRO_MATMUL_OK = 0,
+    GYRO_MATMUL_INVALID = 1,
+    GYRO_MATMUL_OUT_OF_MEMORY = 2,
+    GYRO_MATMUL_LIBRARY = 3,
+};
+
+/// The instructions used by the engines of this target.
+enum {
+    GYRO_ENGINE_AUTOMATIC = -1,
+    /// Plain C, compiled for several instruction sets.
+    GYRO_ENGINE_PORTABLE = 0,
+    /// 8-bit dot products in AVX-512 registers.
+    GYRO_ENGINE_VNNI = 1,
+    /// Tile registers (AMX) for int8 and bfloat16.
+    GYRO_ENGINE_AMX = 2,
+};
+
+/// The engine in use: the best one of this processor, at most the limit.
+int gyro_matmul_engine(void);
+/// Limits the engine (for tests and comparisons); `GYRO_ENGINE_AUTOMATIC` lifts
+/// the limit.
+void gyro_matmul_limit_engine(int engine);
+/// Name of the engine and of the float32 library, for reports.
+const char *gyro_matmul_description(void);
+
+// MARK: float32
+
+/// C[m,n] = alpha · op(A) · op(B) + beta · C, beta 0 or 1 (any value works).
+///
+/// op(A) is [m,k]: A is stored [m,k] (lda ≥ k), or [k,m] when `trans_a` is set.
+/// op(B) is [k,n]: B is stored [k,n] (ldb ≥ n), or [n,k] when `trans_b` is set.
+/// Float32 products and sums (fused multiply-add); error about
+/// sqrt(k) · 2^-24 · (|A|·|B|). C is not read when beta is 0.
+int gyro_matmul_f32(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                    const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                    int64_t ldc);
+
+/// The same for `batch` independent products; strides in elements from one
+/// matrix to the next (0 shares a matrix; stride_c must not be 0).
+int gyro_matmul_f32_batched(int64_t batch, int64_t stride_a, int64_t stride_b, int64_t stride_c,
+                            int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                            const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                            float *c, int64_t ldc);
+
+// MARK: float32 by bfloat16 pieces
+
+/// The same product from bfloat16 pieces: every value is hi + lo (each rounded
+/// to nearest even), and hi·hi + hi·lo + lo·hi is accumulated in float32.
+///
+/// Relative error of the inputs ≤ 2^-17 each: the result is within about
+/// 1e-5 · (|A|·|B|) of the exact product in the worst case, typically 1e-6 (see
+/// Tests). Values below 2^-126 count as zero; values within half a bfloat16
+/// step of the largest float32 become infinite. The result does not depend on
+/// the number of threads. Falls back to `gyro_matmul_f32` where
+/// that is faster: no AMX, or few rows.
+int gyro_matmul_f32_split(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha,
+                          const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                          float *c, int64_t ldc);
+
+/// 1 where the split product is faster than the float32 product.
+int gyro_matmul_split_is_fast(void);
+
+// MARK: int8 codes × int8 codes
+
+/// C[m,n] = float((Σ A[i,·]·B[j,·]) · (row_scale[i] · column_scale[j]) + bias[j])
+/// for codes A [m,k] and B [n,k] (y = x·Wᵀ), rows without gaps.
+///
+/// The integer sum is exact (k ≤ 131072). The product of the scales (exact) and
+/// the rest are evaluated in double precision, then rounded once to float32:
+/// the dequantized product to half a unit in the last place (+ 2^-28 of it).
+/// Scales that are NULL count as 1, a NULL bias as 0. The result is the same
+/// bits on every engine and for every number of threads.
+int gyro_matmul_s8(int64_t m, int64_t n, int64_t k, const int8_t *a, const float *row_scale,
+                   const int8_t *b, const float *column_scale, const float *bias, float *c);
+
+/// The integer sums themselves.
+int gyro_matmul_s8_s32(int64_t m, int64_t n, int64_t k, const int8_t *a, const int8_t *b,
+                       int32_t *c);
+
+// MARK: float32 × int8 codes
+
+/// out[m,k] = (G ⊙ column_scale) · codes for G [m,n] and codes [n,k]: the
+/// gradient of the input of a layer with quantized weights.
+///
+/// G · scale is rounded to float32, then cut into `terms` bfloat16 pieces (2 or
+/// 3; 1 keeps only the leading piece); the codes are exact in bfloat16.
+/// Relative error of the pieces: 2^-17 with 2 terms, 2^-24 with 3. Where that is
+/// not faster, the codes are converted to float32 and multiplied as such.
+int gyro_matmul_f32_codes(int64_t m, int64_t n, int64_t k, const float *g,
+                          const float *column_scale, const int8_t *codes, float *out, int terms);
+
+/// out[n,k] = (G ⊙ row_scale)ᵀ · codes + beta · out for G [m,n], row_scale [m]
+/// and codes [m,k]: the gradient of a weight whose layer's input was quantized.
+/// Precision as above.
+int gyro_matmul_f32_transposed_codes(int64_t m, int64_t n, int64_t k, const float *g,
+                                     const float *row_scale, const int8_t *codes, float *out,
+                                     int terms, float beta);
+
+// MARK: plain references (single loops, double accumulation, slow)
+
+void gyro_reference_matmul_f32(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
+                               float alpha, const float *a, int64_t lda, const float *b,
+                               int64_t ldb, float beta, float *c, int64_t ldc);
+void gyro_reference_matmul_f32_batched(int64_t batch, int64_t stride_a, int64_t stride_b,
+                                       int64_t stride_c, int trans_a, int trans_b, int64_t m,
+                                       int64_t n, int64_t k, float alpha, const float *a,
+                                       int64_t lda, const float *b, int64_t ldb, float beta,
+                                       float *c, int64_t ldc);
+/// The three products of the bfloat16 pieces, summed in double precision.
+void gyro_reference_matmul_f32_split(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
+                                     float alpha, const float *a, int64_t lda, const float *b,
+                                     int64_t ldb, float beta, float *c, int64_t ldc);
+void gyro_reference_matmul_s8(int64_t m, int64_t n, int64_t k, const int8_t *a,
+                              const float *row_scale, const int8_t *b, const float *column_scale,
+                              const float *bias, float *c);
+void gyro_reference_matmul_s8_s32(int64_t m, int64_t n, int64_t k, const int8_t *a,
+                                  const int8_t *b, int32_t *c);
+void gyro_reference_matmul_f32_codes(int64_t m, int64_t n, int64_t k, const float *g,
+                                     const float *column_scale, const int8_t *codes, float *out,
+                                     int terms);
+void gyro_reference_matmul_f32_transposed_codes(int64_t m, int64_t n, int64_t k, const float *g,
+                                                const float *row_scale, const int8_t *codes,
+                                                float *out, int terms, float beta);
+/// Rounds to the nearest bfloat16 (ties to even), as a float32.
+float gyro_reference_round_bfloat16(float value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

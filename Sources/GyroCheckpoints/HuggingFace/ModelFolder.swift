@@ -1,0 +1,108 @@
+import Foundation
+import GyroModels
+import GyroQuantization
+import GyroTensors
+
+/// What all model folders share: `config.json` beside `model.safetensors`.
+enum ModelFolder {
+  /// Tensors that other programs store and that follow from `config.json`.
+  private static let derived = ["rotary_emb.inv_freq", "masked_bias", "attn.bias"]
+
+  /// The bytes of `config.json`.
+  static func configuration(of directory: URL) throws(CheckpointError) -> Data {
+    let file = directory.appendingPathComponent("config.json")
+    do {
+      return try Data(contentsOf: file)
+    } catch {
+      let there = FileManager.default.fileExists(atPath: directory.path)
+      throw .unreadableFile(
+        file: file.path,
+        reason: there ? "a model folder needs it" : "there is no folder \(directory.path)")
+    }
+  }
+
+  static func create(_ directory: URL) throws(FileError) {
+    do {
+      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    } catch {
+      throw .unwritable(path: directory.path, reason: error.localizedDescription)
+    }
+  }
+
+  /// Gives every declared path its tensor.
+  /// - Returns: the names in the files that nothing asked for.
+  static func fill(
+    _ parameters: inout ParameterStore, from files: SafetensorsDirectory
+  ) throws(CheckpointError) -> [String] {
+    var used: Set<String> = []
+    for path in parameters.paths {
+      let name = path.name
+      let entry = try files.entry(name)
+      let expected = parameters[path].shape
+      guard entry.shape == expected else {
+        throw .malformedTensor(
+          file: try files.file(holding: name).url.path, tensor: name,
+          expected: "shape \(expected) from config.json", found: "shape \(entry.shape)")
+      }
+      used.insert(name)
+      if entry.type == .int8 {
+        parameters[path] = try codes(name, entry, files)
+        used.insert(name + "_scale")
+      } else {
+        parameters[path] = try files.tensor(name)
+      }
+    }
+    return files.names.filter { name in
+      !used.contains(name) && !derived.contains { name.hasSuffix($0) }
+    }
+  }
+
+  /// An int8 tensor and its scales, put back on the grid they were written from.
+  private static func codes(
+    _ name: String, _ entry: SafetensorsEntry, _ files: SafetensorsDirectory
+  ) throws(CheckpointError) -> Tensor {
+    let scaleName = name + "_scale"
+    let scales = try files.tensor(scaleName)
+    let rows = scales.count
+    let file = try files.file(holding: scaleName).url.path
+    guard rows == 1 || rows == entry.shape[0] else {
+      throw .malformedTensor(
+        file: file, tensor: scaleName, expected: "1 or \(entry.shape[0]) scales",
+        found: "shape \(scales.shape)")
+    }
+    guard scales.elements.allSatisfy({ $0.isFinite && $0 > 0 }) else {
+      throw .malformedTensor(
+        file: file, tensor: scaleName, expected: "positive, finite scales",
+        found: "others among them")
+    }
+    let grid = IntegerGrid(uninitializedRows: rows, columns: entry.shape.count / max(rows, 1))
+    let bytes = try files.bytes(name)
+    bytes.withUnsafeBytes { raw in
+      if let base = raw.baseAddress { grid.codes.pointer.copyMemory(from: base, byteCount: raw.count) }
+    }
+    scales.withElements { grid.scalePointer.update(from: $0, count: rows) }
+    return Tensor(entry.shape, on: grid)
+  }
+
+  /// Writes all tensors, those on a grid as codes and scales.
+  static func write(
+    _ parameters: ParameterStore, _ scheme: QuantizationScheme?, to directory: URL,
+    as type: ScalarType
+  ) throws {
+    var metadata = ["format": "pt"]
+    if let scheme { metadata["gyro_scheme"] = scheme.fingerprint }
+    var writer = SafetensorsWriter(metadata: metadata)
+    for path in parameters.paths {
+      let value = parameters[path]
+      guard let grid = value.wholeGrid else {
+        writer.add(path.name, value, as: type)
+        continue
+      }
+      let codes = UnsafeRawBufferPointer(start: grid.codes.pointer, count: value.count)
+      writer.add(path.name, shape: value.shape, type: .int8, bytes: Array(codes))
+      writer.add(
+        path.name + "_scale", Tensor([grid.rows, 1], elements: grid.scaleArray), as: .float32)
+    }
+    try writer.write(toDirectory: directory)
+  }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import GyroCheckpoints
+import GyroDatasets
+import GyroModels
+import GyroText
+
+extension Experiment {
+  /// Reads or makes the model and the data.
+  func load(_ say: (ExperimentEvent) throws -> Void) throws -> any ExperimentTask {
+    if case .classifier(let classifier) = recipe.model {
+      return try imageTask(ImageModel(classifier.configuration, seed: UInt64(recipe.seed)))
+    }
+    if let modelFolder, ImageModel.isImageModel(modelFolder) {
+      return try imageTask(ImageModel(contentsOf: modelFolder))
+    }
+    return try languageTask(try languageModel(say), say)
+  }
+
+  // MARK: Language
+
+  private func languageModel(_ say: (ExperimentEvent) throws -> Void) throws -> LanguageModel {
+    if let modelFolder { return try LanguageModel(contentsOf: modelFolder) }
+    guard case .llama(let recipe) = recipe.model else {
+      preconditionFailure("Experiment: a model is a folder, a language model or a classifier")
+    }
+    let tokenizer = try tokenizer(recipe, say)
+    var configuration = LlamaConfiguration(
+      vocabulary: tokenizer.vocabularySize, hidden: recipe.hidden,
+      feedForward: recipe.feedForward, layers: recipe.layers, heads: recipe.heads,
+      keyValueHeads: recipe.keyValueHeads, context: recipe.context)
+    configuration.tiedEmbeddings = recipe.tied
+    configuration.rotaryBase = recipe.rotaryBase
+    configuration.normEpsilon = Float(recipe.normEpsilon)
+    configuration.beginningOfText = tokenizer.beginningOfText.map(Int.init)
+    configuration.endOfText = tokenizer.endOfText.map { [Int($0)] } ?? []
+    let (model, parameters) = Llama.initialized(configuration, seed: UInt64(self.recipe.seed))
+    return LanguageModel(model: model, parameters: parameters, tokenizer: tokenizer)
+  }
+
+  private func tokenizer(
+    _ recipe: LlamaRecipe, _ say: (ExperimentEvent) throws -> Void
+  ) throws -> Tokenizer {
+    if let tokenizerFile { return try Tokenizer(contentsOf: tokenizerFile) }
+    guard case .train(_, let vocabulary) = recipe.tokenizer else {
+      preconditionFailure("Experiment: a tokenizer is read or trained")
+    }
+    try say(.note("learning a vocabulary of \(vocabulary) tokens"))
+    var texts: [String] = []
+    for file in tokenizerTexts { texts.append(try TextFiles.read(file)) }
+    return try ByteLevelBPETrainer(vocabularySize: vocabulary).train(on: texts)
+  }
+
+  private func languageTask(
+    _ language: LanguageModel, _ say: (ExperimentEvent) throws -> Void
+  ) throws -> LanguageTask {
+    let training = try text(training, language, length: trainingLength, "data.train", say)
+    let evaluation = try text(
+      evaluation, language, length: evaluationLength(language), "data.evaluate", say)
+    return LanguageTask(language: language, training: training, evaluation: evaluation)
+  }
+
+  private func text(
+    _ source: ResolvedSource?, _ language: LanguageModel, length: Int, _ name: String,
+    _ say: (ExperimentEvent) throws -> Void
+  ) throws -> LanguageTask.Text? {
+    switch source {
+    case nil: return nil
+    case .text(let files, let name):
+      guard let tokenizer = language.tokenizer else {
+        throw ExperimentError.unfit(
+          what: name, reason: "the model's folder has no tokenizer.json, so text has no tokens")
+      }
+      try say(.note("reading \(files.count) files of text for \(name)"))
+      let stream = try TokenStream(files: files, tokenizer: tokenizer)
+      try stream.check(vocabularySize: language.configuration.vocabulary)
+      return .stream(stream, name: name)
+    case .generated(let tokens, let seed):
+      guard language.scheme == nil else {
+        throw ExperimentError.unfit(
+          what: name, reason: "text is sampled from a float model, but the checkpoint is quantized")
+      }
+      // The last target of a window needs one token more than its inputs.
+      return .sampled(
+        try SampledWindows.sample(
+          language.model, language.parameters, tokens: tokens, length: length + 1,
+          seed: UInt64(seed)
+        ) { try say(.working(label: "sampling text for \(name)", done: $0, total: $1)) })
+    case .digits, .images:
+      throw ExperimentError.unfit(what: name, reason: "a language model cannot learn from images")
+    }
+  }
+
+  /// The longest window that a training stage cuts.
+  private var trainingLength: Int {
+    recipe.stages.map { stage in if case .train(let train) = stage { train.length } else { 1 } }
+      .max() ?? 1
+  }
+
+  /// The longest window that a measurement cuts.
+  private func evaluationLength(_ language: LanguageModel) -> Int {
+    let usual = LanguageTask.evaluationLength(language.configuration)
+    let lengths = recipe.stages.compactMap { stage in
+      switch stage {
+      case .evaluate(let stage), .round(let stage): stage.length ?? usual
+      default: nil
+      }
+    }
+    return lengths.max() ?? usual
+  }
+
+  // MARK: Images
+
+  private func imageTask(_ model: ImageModel) throws -> ImageTask {
+    ImageTask(
+      model: model, training: try images(training, "data.train"),
+      evaluation: try images(evaluation, "data.evaluate"))
+  }
+
+  private func images(_ source: ResolvedSource?, _ name: String) throws -> ImageSet? {
+    switch source {
+    case nil: return nil
+    case .digits(let count, let seed): return DrawnDigits.images(count: count, seed: UInt64(seed))
+    case .images(let images, let labels, let range):
+      let all = try ImageSet(images: images, labels: labels)
+      guard let range else { return all }
+      guard range.upperBound <= all.count else {
+        throw RecipeError.outOfRange(
+          recipe.places["\(name).range"], expected: "a range within the \(all.count) images",
+          got: "[\(range.lowerBound), \(range.upperBound)]")
+      }
+      return all[range]
+    case .text, .generated:
+      throw ExperimentError.unfit(what: name, reason: "an image classifier cannot learn from text")
+    }
+  }
+}
+
+extension ClassifierRecipe {
+  /// The shape of the model.
+  var configuration: ImageModelConfiguration {
+    let kind: ImageModelConfiguration.Architecture =
+      switch architecture {
+      case .lenet: .lenet
+      case .resnet: .resnet(widths: [width, 2 * width, 4 * width], blocksPerStage: blocks)
+      case .mobilenet:
+        .mobilenet(
+          stem: width,
+          blocks: [
+            .init(width: 2 * width), .init(width: 4 * width, stride: 2), .init(width: 4 * width),
+            .init(width: 8 * width, stride: 2), .init(width: 8 * width),
+          ])
+      case .mlp: .perceptron(hidden: hidden)
+      }
+    return ImageModelConfiguration(kind, image: [channels, height, imageWidth], classes: classes)
+  }
+}

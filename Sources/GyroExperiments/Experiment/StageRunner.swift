@@ -1,0 +1,275 @@
+import Foundation
+import GyroCheckpoints
+import GyroModels
+import GyroOptimization
+import GyroQuantization
+import GyroTensors
+import GyroTraining
+
+/// Runs the stages of a recipe one after the other and keeps what they find.
+struct StageRunner<T: ExperimentTask> {
+  let task: T
+  let context: RunContext
+  let plan: QuantizationPlan?
+  /// What the stages work on.
+  var parameters: ParameterStore
+  /// The float model that distillation learns from: as it was when quantization was turned on.
+  var teacher: ParameterStore
+  var isQuantized = false
+  /// The newest measurement, while nothing has changed since.
+  var lastMeasured: (stage: EvaluateStage, figures: [String: Double])?
+  /// The loss of the first float measurement, by what it was measured on.
+  var floatLoss: [String: Double] = [:]
+  var results: ExperimentResults
+
+  init(_ task: T, _ context: RunContext) throws {
+    self.task = task
+    self.context = context
+    parameters = task.initial
+    teacher = task.initial
+    let recipe = context.recipe
+    plan = try recipe.scheme.map { try QuantizationPlan($0, for: task.initial) }
+    if let there = task.initialScheme, let here = recipe.scheme, there != here {
+      throw QuantizationError.fingerprint(expected: here.fingerprint, got: there.fingerprint)
+    }
+    results = ExperimentResults(
+      name: recipe.name, description: recipe.description, scheme: recipe.scheme?.summary,
+      schemeFingerprint: recipe.scheme?.fingerprint, precision: recipe.precision.rawValue,
+      parameters: task.initial.parameterCount)
+  }
+
+  /// Runs what is not done yet.
+  mutating func runAll() throws -> ExperimentResults {
+    let stages = context.recipe.stages
+    let done = try context.folder.readState()
+    let count = min(done?.stagesDone ?? 0, done?.results.stages.count ?? 0, stages.count)
+    for (index, stage) in stages.enumerated() {
+      if index < count, let result = done?.results.stages[index] {
+        try skip(stage, index, result)
+        context.progress(.skipped(result))
+        continue
+      }
+      context.progress(
+        .began(stage: index + 1, of: stages.count, kind: stage.kind, label: Self.label(of: stage)))
+      let started = systemSeconds()
+      var result = try run(stage, index)
+      result.seconds = systemSeconds() - started
+      results.stages.append(result)
+      try context.folder.write(.init(stagesDone: index + 1, results: results))
+      context.progress(.finished(result))
+    }
+    try writeReport()
+    return results
+  }
+
+  // MARK: Stages
+
+  private mutating func run(_ stage: StageRecipe, _ index: Int) throws -> ExperimentResults.Stage {
+    switch stage {
+    case .evaluate(let stage): return try measure(stage, kind: "evaluate")
+    case .round(let stage):
+      turn(quantized: true)
+      return try measure(stage, kind: "round")
+    case .train(let stage): return try train(stage, index)
+    case .export(let stage): return try export(stage)
+    }
+  }
+
+  /// Brings everything to where a finished stage left it.
+  private mutating func skip(
+    _ stage: StageRecipe, _ index: Int, _ result: ExperimentResults.Stage
+  ) throws {
+    switch stage {
+    case .evaluate(let stage):
+      if let quantized = stage.quantized { turn(quantized: quantized) }
+      remember(stage, result.figures)
+    case .round(let stage):
+      turn(quantized: true)
+      remember(stage, result.figures)
+    case .train(let stage):
+      turn(quantized: stage.quantized)
+      var (state, checkpoints) = try prepare(stage, index)
+      guard try checkpoints.restore(&state) != nil, state.step == stage.steps else {
+        throw ExperimentError.damagedState(
+          file: checkpoints.url.path,
+          reason: "stage '\(stage.label)' is done, but its last checkpoint is not there")
+      }
+      parameters = state.evaluated
+      lastMeasured = nil
+    case .export: break
+    }
+    results.stages.append(result)
+  }
+
+  private mutating func turn(quantized: Bool) {
+    guard quantized != isQuantized else { return }
+    if quantized { teacher = parameters }
+    isQuantized = quantized
+    lastMeasured = nil
+  }
+
+  // MARK: Measuring
+
+  private var arithmetic: Arithmetic {
+    Arithmetic(
+      instrumentation: isQuantized ? plan! : NoInstrumentation(),
+      precision: context.recipe.precision)
+  }
+
+  /// The parameters as they are computed with: on their grids when quantization is on.
+  private func settled() throws -> ParameterStore {
+    isQuantized ? try plan!.frozen(parameters) : parameters
+  }
+
+  private mutating func measure(
+    _ stage: EvaluateStage, kind: String
+  ) throws -> ExperimentResults.Stage {
+    if let quantized = stage.quantized { turn(quantized: quantized) }
+    let figures = try task.evaluate(try settled(), stage, arithmetic) { done, total in
+      try context.working(stage.label, done, total)
+    }
+    remember(stage, figures)
+    return ExperimentResults.Stage(
+      kind: kind, label: stage.label, quantized: isQuantized, figures: compared(stage, figures),
+      seconds: 0)
+  }
+
+  private mutating func remember(_ stage: EvaluateStage, _ figures: [String: Double]) {
+    var plain = figures
+    plain["loss_above_float"] = nil
+    lastMeasured = (stage, plain)
+    if !isQuantized, floatLoss[Self.subject(stage)] == nil, let loss = plain["loss"] {
+      floatLoss[Self.subject(stage)] = loss
+    }
+  }
+
+  /// The figures, and for a quantized model how far the loss lies above the float model's on the
+  /// same data. On text that the float model sampled itself this is the divergence between them.
+  private func compared(_ stage: EvaluateStage, _ figures: [String: Double]) -> [String: Double] {
+    guard isQuantized, let float = floatLoss[Self.subject(stage)], let loss = figures["loss"] else {
+      return figures
+    }
+    return figures.merging(["loss_above_float": loss - float]) { old, _ in old }
+  }
+
+  private static func subject(_ stage: EvaluateStage) -> String {
+    "\(stage.limit ?? 0)/\(stage.length ?? 0)"
+  }
+
+  // MARK: Training
+
+  private func prepare(
+    _ stage: TrainStage, _ index: Int
+  ) throws -> (TrainingState, CheckpointDirectory) {
+    let rule: any UpdateRule =
+      switch stage.optimizer {
+      case .adamw: AdamW(weightDecay: stage.weightDecay)
+      case .sgd: SGD(momentum: stage.momentum, weightDecay: stage.weightDecay)
+      }
+    let state = TrainingState(
+      parameters: parameters, optimizer: try Optimizer(rule, for: parameters),
+      seed: seed(ofStage: index), averageDecay: stage.average > 0 ? stage.average : nil)
+    let options = try options(of: stage)
+    var fingerprints = options.fingerprints
+    fingerprints["scheme"] = stage.quantized ? plan!.scheme.fingerprint : "none"
+    fingerprints["precision"] = context.recipe.precision.rawValue
+    let folder = stageFolder(index).appending(path: "checkpoints")
+    return (state, CheckpointDirectory(folder, fingerprints: fingerprints))
+  }
+
+  private func options(of stage: TrainStage) throws -> TrainingOptions {
+    let schedule = try Schedule(
+      stage.schedule, peak: stage.rate, final: stage.rate * stage.floor, warmup: stage.warmup,
+      steps: stage.steps)
+    return TrainingOptions(
+      steps: stage.steps, schedule: schedule, clippingNorm: stage.clip > 0 ? stage.clip : nil,
+      accumulation: stage.accumulate)
+  }
+
+  private mutating func train(_ stage: TrainStage, _ index: Int) throws -> ExperimentResults.Stage {
+    turn(quantized: stage.quantized)
+    var (state, checkpoints) = try prepare(stage, index)
+    try checkpoints.restore(&state) { context.progress(.note($0)) }
+    let folder = stageFolder(index)
+    var callbacks: [any TrainingCallback] = [
+      MetricsFileCallback(folder.appending(path: "metrics.jsonl")),
+      TensorBoardCallback(folder),
+      CheckpointCallback(checkpoints, every: stage.checkpointEvery),
+    ]
+    if let reporter = context.reporter { callbacks.insert(reporter(stage.label, task.unit), at: 0) }
+    let batches = try task.batches(for: stage, seed: seed(ofStage: index))
+    let teacher = stage.loss == .distillation ? teacher : nil
+    let precision = context.recipe.precision
+    let trainer = Trainer(
+      try options(of: stage), callbacks: callbacks, interruption: context.interruption)
+    try trainer.run(
+      &state, instrumentation: arithmetic.instrumentation, precision: precision,
+      recomputesActivations: stage.recompute, batch: batches, size: task.size(of:),
+      absorb: { task.absorb($0, into: &$1) },
+      loss: { task.loss($0, $1, teacher: teacher, precision: precision) })
+    parameters = state.evaluated
+    lastMeasured = nil
+    let curve = LossCurve.points(of: folder.appending(path: "metrics.jsonl"))
+    var figures = ["steps": Double(state.step), task.unit: Double(state.itemsSeen)]
+    if let last = curve.last { figures["training_loss"] = last.loss }
+    return ExperimentResults.Stage(
+      kind: "train", label: stage.label, quantized: isQuantized, figures: figures, seconds: 0)
+  }
+
+  /// Every stage draws its own random numbers.
+  private func seed(ofStage index: Int) -> UInt64 {
+    UInt64(context.recipe.seed) &* 1_000_003 &+ UInt64(index)
+  }
+
+  private func stageFolder(_ index: Int) -> URL {
+    let trainings = context.recipe.stages.filter { $0.kind == "train" }.count
+    return context.folder.folder(ofStage: index, isOnly: trainings == 1)
+  }
+
+  // MARK: Exporting
+
+  private mutating func export(_ stage: ExportStage) throws -> ExperimentResults.Stage {
+    let folder =
+      stage.path.hasPrefix("/")
+      ? URL(filePath: stage.path) : context.folder.url.appending(path: stage.path)
+    let settled = try settled()
+    let type: ScalarType = stage.numbers == .bfloat16 ? .bfloat16 : .float32
+    try task.write(settled, scheme: isQuantized ? plan!.scheme : nil, to: folder, as: type)
+    var result = ExperimentResults.Stage(
+      kind: "export", label: stage.format.rawValue, quantized: isQuantized, figures: [:],
+      path: stage.path, seconds: 0)
+    guard let (subject, expected) = lastMeasured else { return result }
+    // The file is what ships, so it is what counts: measure it as a stranger would.
+    let figures = try task.evaluate(try task.read(folder), subject, arithmetic) { done, total in
+      try context.working("\(subject.label), read back", done, total)
+    }
+    for (name, value) in expected where type == .float32 && figures[name] != value {
+      throw ExperimentError.exportDiffers(
+        folder: folder.path, figure: name, expected: value, got: figures[name] ?? .nan)
+    }
+    result.label = subject.label + ", read back"
+    result.figures = compared(subject, figures)
+    return result
+  }
+
+  // MARK: Reporting
+
+  private func writeReport() throws {
+    var curves: [(label: String, points: [(step: Int, loss: Double)])] = []
+    for (index, stage) in context.recipe.stages.enumerated() {
+      guard case .train(let train) = stage else { continue }
+      let file = stageFolder(index).appending(path: "metrics.jsonl")
+      curves.append((train.label, LossCurve.points(of: file)))
+    }
+    let page = HTMLReport(results: results, recipe: context.recipe.yaml, curves: curves)
+    try AtomicFile.write(page.text, to: context.folder.report)
+  }
+
+  private static func label(of stage: StageRecipe) -> String {
+    switch stage {
+    case .evaluate(let stage), .round(let stage): stage.label
+    case .train(let stage): stage.label
+    case .export(let stage): stage.format.rawValue
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import GyroQuantization
+import Yams
+
+extension Recipe {
+  /// The recipe with every default spelled out, as YAML that decodes to an equal recipe.
+  public var yaml: String {
+    var pairs: [(Node, Node)] = [("name", word(name))]
+    if !description.isEmpty { pairs.append(("description", word(description))) }
+    pairs.append(("model", model.node))
+    pairs.append(("data", data.node))
+    if let scheme { pairs.append(("scheme", scheme.node)) }
+    pairs.append(("precision", word(precision.rawValue)))
+    pairs.append(("seed", number(seed)))
+    pairs.append(("stages", .sequence(Node.Sequence(stages.map(\.node)))))
+    // The tree holds only scalars, lists and mappings, all of which can be written.
+    return try! Yams.serialize(node: block(pairs), width: 1000)
+  }
+}
+
+/// A string, quoted when it could be read as something else.
+private func word(_ value: String) -> Node {
+  let plain = Node(value)
+  let isString = plain.tag.description == "tag:yaml.org,2002:str"
+  return isString ? plain : Node(value, Tag(.str), .doubleQuoted)
+}
+
+private func number<Number: CustomStringConvertible>(_ value: Number) -> Node {
+  Node(value.description)
+}
+
+private func words(_ values: [String]) -> Node { list(values.map(word)) }
+
+private func list(_ nodes: [Node]) -> Node { .sequence(Node.Sequence(nodes, Tag(.seq), .flow)) }
+
+private func block(_ pairs: [(Node, Node)]) -> Node { .mapping(Node.Mapping(pairs)) }
+
+private func flow(_ pairs: [(Node, Node)]) -> Node {
+  .mapping(Node.Mapping(pairs, Tag(.map), .flow))
+}
+
+extension ModelRecipe {
+  fileprivate var node: Node {
+    switch self {
+    case .directory(let path): word(path)
+    case .llama(let llama): llama.node
+    case .classifier(let classifier): classifier.node
+    }
+  }
+}
+
+extension LlamaRecipe {
+  fileprivate var node: Node {
+    let tokenizer: Node =
+      switch self.tokenizer {
+      case .path(let path): word(path)
+      case .train(let files, let vocabulary):
+        block([("train", words(files)), ("vocabulary", number(vocabulary))])
+      }
+    return block([
+      ("architecture", "llama"), ("hidden", number(hidden)), ("layers", number(layers)),
+      ("heads", number(heads)), ("key-value-heads", number(keyValueHeads)),
+      ("feed-forward", number(feedForward)), ("context", number(context)),
+      ("tied", number(tied)), ("rotary-base", number(rotaryBase)),
+      ("norm-epsilon", number(normEpsilon)), ("tokenizer", tokenizer),
+    ])
+  }
+}
+
+extension ClassifierRecipe {
+  fileprivate var node: Node {
+    var pairs: [(Node, Node)] = [
+      ("architecture", word(architecture.rawValue)), ("classes", number(classes)),
+      ("image", list([number(channels), number(height), number(imageWidth)])),
+    ]
+    switch architecture {
+    case .lenet: break
+    case .resnet: pairs += [("width", number(width)), ("blocks", number(blocks))]
+    case .mobilenet: pairs += [("width", number(width))]
+    case .mlp: pairs += [("hidden", list(hidden.map { number($0) }))]
+    }
+    return block(pairs)
+  }
+}
+
+extension DataRecipe {
+  fileprivate var node: Node {
+    var pairs: [(Node, Node)] = []
+    if let train { pairs.append(("train", train.node)) }
+    if let calibrate { pairs.append(("calibrate", calibrate.node)) }
+    if let evaluate { pairs.append(("evaluate", evaluate.node)) }
+    return block(pairs)
+  }
+}
+
+extension DataSource {
+  fileprivate var node: Node {
+    switch self {
+    case .text(let files): return words(files)
+    case .generated(let tokens, let seed):
+      return block([("generated", flow([("tokens", number(tokens)), ("seed", number(seed))]))])
+    case .digits(let count, let seed):
+      return block([("digits", flow([("count", number(count)), ("seed", number(seed))]))])
+    case .images(let images, let labels, let range):
+      var pairs: [(Node, Node)] = [("images", word(images)), ("labels", word(labels))]
+      if let range {
+        let ends = [range.lowerBound, range.upperBound].map { number($0) }
+        pairs.append(("range", list(ends)))
+      }
+      return block(pairs)
+    }
+  }
+}
+
+extension QuantizationScheme {
+  fileprivate var node: Node {
+    func rule(_ rule: Rule) -> Node {
+      flow([
+        ("format", word(rule.format)), ("granularity", word(rule.granularity.rawValue)),
+      ])
+    }
+    var pairs: [(Node, Node)] = []
+    if let weights { pairs.append(("weights", rule(weights))) }
+    if let activations { pairs.append(("activations", rule(activations))) }
+    pairs.append(("keep", words(keep.map(\.pattern))))
+    return block(pairs)
+  }
+}
+
+extension StageRecipe {
+  fileprivate var node: Node {
+    var pairs: [(Node, Node)] = []
+    switch self {
+    case .evaluate(let stage), .round(let stage):
+      pairs.append(("label", word(stage.label)))
+      if kind == "evaluate", let quantized = stage.quantized {
+        pairs.append(("quantized", number(quantized)))
+      }
+      if let limit = stage.limit { pairs.append(("limit", number(limit))) }
+      if let length = stage.length { pairs.append(("length", number(length))) }
+    case .train(let stage): pairs = stage.pairs
+    case .export(let stage):
+      pairs = [
+        ("format", word(stage.format.rawValue)), ("numbers", word(stage.numbers.rawValue)),
+        ("path", word(stage.path)),
+      ]
+    }
+    return block([(word(kind), block(pairs))])
+  }
+}
+
+extension TrainStage {
+  fileprivate var pairs: [(Node, Node)] {
+    [
+      ("label", word(label)), ("steps", number(steps)), ("rate", number(rate)),
+      ("schedule", word(schedule.rawValue)), ("warmup", number(warmup)),
+      ("floor", number(floor)), ("batch", number(batch)), ("length", number(length)),
+      ("loss", word(loss.rawValue)), ("quantized", number(quantized)),
+      ("optimizer", word(optimizer.rawValue)), ("momentum", number(momentum)),
+      ("weight-decay", number(weightDecay)), ("clip", number(clip)),
+      ("accumulate", number(accumulate)), ("average", number(average)),
+      ("recompute", number(recompute)), ("checkpoint-every", number(checkpointEvery)),
+    ]
+  }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import GyroAutodiff
+import GyroCheckpoints
+import GyroDatasets
+import GyroModels
+import GyroQuantization
+import GyroTensors
+
+/// Classification of images. The loss is the cross-entropy in nats per image.
+struct ImageTask: ExperimentTask {
+  let model: ImageModel
+  let training: ImageSet?
+  let evaluation: ImageSet?
+
+  var initial: ParameterStore { model.parameters }
+  var initialScheme: QuantizationScheme? { model.scheme }
+  var unit: String { "images" }
+  var warnings: [String] { [] }
+
+  func batches(for stage: TrainStage, seed: UInt64) throws -> (Int) -> ImageBatch {
+    let set = try checked(training, "data.train")
+    let batches = set.batches(size: stage.batch, seed: seed)
+    return { batches[$0] }
+  }
+
+  func size(of batch: ImageBatch) -> Int { batch.labels.count }
+
+  func loss(
+    _ batch: ImageBatch, _ pass: ForwardPass, teacher: ParameterStore?,
+    precision: MatmulPrecision
+  ) -> Variable {
+    let images = Variable(constant: batch.images)
+    guard let teacher else { return model.model(images, pass).crossEntropy(targets: batch.labels) }
+    let wanted = model.model(images, ForwardPass(teacher, precision: precision)).value
+    return model.model(images, pass).kullbackLeibler(toTeacher: wanted)
+  }
+
+  func absorb(_ statistics: Statistics, into parameters: inout ParameterStore) {
+    parameters.absorbBatchStatistics(statistics)
+  }
+
+  func evaluate(
+    _ parameters: ParameterStore, _ stage: EvaluateStage, _ arithmetic: Arithmetic,
+    progress: (Int, Int) throws -> Void
+  ) throws -> [String: Double] {
+    var set = try checked(evaluation, "data.evaluate")
+    if let limit = stage.limit, limit < set.count { set = set[0..<limit] }
+    var (loss, correct, seen) = (0.0, 0, 0)
+    for batch in set.sequentialBatches(size: 256) {
+      let pass = arithmetic.pass(parameters)
+      let logits = model.model(Variable(constant: batch.images), pass)
+      if let fault = pass.fault { throw fault }
+      correct += Self.hits(logits.value, batch.labels)
+      loss += Double(logits.crossEntropy(targets: batch.labels).value.item)
+        * Double(batch.labels.count)
+      seen += batch.labels.count
+      try progress(seen, set.count)
+    }
+    return [
+      "loss": loss / Double(seen), "accuracy": Double(correct) / Double(seen),
+      "images": Double(seen),
+    ]
+  }
+
+  /// How many rows of `[images, classes]` are largest at their label.
+  private static func hits(_ logits: Tensor, _ labels: [Int32]) -> Int {
+    let columns = logits.shape.columns
+    return logits.withElements { pointer in
+      labels.enumerated().count { row, label in
+        let scores = UnsafeBufferPointer(start: pointer + row * columns, count: columns)
+        return scores.indices.max { scores[$0] < scores[$1] } == Int(label)
+      }
+    }
+  }
+
+  private func checked(_ set: ImageSet?, _ name: String) throws -> ImageSet {
+    guard let set else { throw ExperimentError.unfit(what: name, reason: "there is none") }
+    let expected = model.configuration.image
+    guard Array(set.images.shape.dimensions.dropFirst()) == expected else {
+      throw ExperimentError.unfit(
+        what: name,
+        reason: "the images have extents \(set.images.shape.dimensions.dropFirst()), the model "
+          + "expects \(expected)")
+    }
+    guard set.classCount <= model.configuration.classes else {
+      throw ExperimentError.unfit(
+        what: name,
+        reason: "the largest label is \(set.classCount - 1), the model has \(model.configuration.classes) classes")
+    }
+    return set
+  }
+
+  func write(
+    _ parameters: ParameterStore, scheme: QuantizationScheme?, to folder: URL,
+    as type: ScalarType
+  ) throws {
+    var copy = model
+    copy.parameters = parameters
+    copy.scheme = scheme
+    try copy.write(to: folder, as: type)
+  }
+
+  func read(_ folder: URL) throws -> ParameterStore {
+    try ImageModel(contentsOf: folder).parameters
+  }
+}

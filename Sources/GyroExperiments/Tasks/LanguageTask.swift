@@ -1,0 +1,158 @@
+import Foundation
+import GyroAutodiff
+import GyroCheckpoints
+import GyroDatasets
+import GyroModels
+import GyroQuantization
+import GyroTensors
+
+/// Next-token prediction with a Llama. The loss is in nats per token; perplexity is its exponential.
+struct LanguageTask: ExperimentTask {
+  /// Tokens to train or evaluate on.
+  enum Text {
+    case stream(TokenStream, name: String)
+    case sampled([[Int32]])
+  }
+
+  let language: LanguageModel
+  let training: Text?
+  let evaluation: Text?
+
+  var initial: ParameterStore { language.parameters }
+  var initialScheme: QuantizationScheme? { language.scheme }
+  var unit: String { "tokens" }
+  var warnings: [String] { language.warnings }
+
+  func batches(for stage: TrainStage, seed: UInt64) throws -> (Int) -> TokenBatch {
+    let (size, length) = (stage.batch, stage.length)
+    guard length <= language.configuration.context else {
+      throw ExperimentError.unfit(
+        what: "stage '\(stage.label)'",
+        reason: "length (\(length)) is longer than the model's context "
+          + "(\(language.configuration.context))")
+    }
+    switch training {
+    case .stream(let stream, let name):
+      guard stream.tokens.count > length else {
+        throw ExperimentError.tooLittleText(
+          source: name, tokens: stream.tokens.count, needed: length + 1)
+      }
+      let batches = try stream.batches(size: size, length: length, seed: seed)
+      return { batches[$0] }
+    case .sampled(let texts):
+      let windows = SampledWindows(texts, length: length)
+      guard windows.count > 0 else {
+        throw ExperimentError.tooLittleText(
+          source: "data.train", tokens: texts.first?.count ?? 0, needed: length + 1)
+      }
+      return try windows.shuffled(size: size, seed: seed)
+    case nil:
+      throw ExperimentError.unfit(what: "data.train", reason: "there is none")
+    }
+  }
+
+  func size(of batch: TokenBatch) -> Int { batch.targets.count }
+
+  func loss(
+    _ batch: TokenBatch, _ pass: ForwardPass, teacher: ParameterStore?,
+    precision: MatmulPrecision
+  ) -> Variable {
+    let window = TokenWindow(batch.inputs, batch: batch.batch, length: batch.length)
+    guard let teacher else {
+      return language.model.nextTokenLoss(window, targets: batch.targets, pass)
+    }
+    let wanted = language.model(window, ForwardPass(teacher, precision: precision)).value
+    return language.model(window, pass).kullbackLeibler(toTeacher: wanted)
+  }
+
+  func absorb(_ statistics: Statistics, into parameters: inout ParameterStore) {}
+
+  func evaluate(
+    _ parameters: ParameterStore, _ stage: EvaluateStage, _ arithmetic: Arithmetic,
+    progress: (Int, Int) throws -> Void
+  ) throws -> [String: Double] {
+    let length = stage.length ?? LanguageTask.evaluationLength(language.configuration)
+    guard length <= language.configuration.context else {
+      throw ExperimentError.unfit(
+        what: "stage '\(stage.label)'",
+        reason: "length (\(length)) is longer than the model's context "
+          + "(\(language.configuration.context))")
+    }
+    var batches: [TokenBatch]
+    let size = max(1, 2048 / length)
+    switch evaluation {
+    case .stream(let stream, let name):
+      guard stream.tokens.count > length else {
+        throw ExperimentError.tooLittleText(
+          source: name, tokens: stream.tokens.count, needed: length + 1)
+      }
+      batches = Array(try stream.sequentialBatches(size: size, length: length))
+    case .sampled(let texts):
+      batches = SampledWindows(texts, length: length).sequential(size: size)
+    case nil:
+      throw ExperimentError.unfit(what: "data.evaluate", reason: "there is none")
+    }
+    if let limit = stage.limit { batches = Self.first(limit, of: batches) }
+    guard !batches.isEmpty else {
+      throw ExperimentError.tooLittleText(source: "data.evaluate", tokens: 0, needed: length + 1)
+    }
+    return try LanguageEvaluation.figures(
+      language.model, parameters, batches, arithmetic, progress: progress)
+  }
+
+  /// The windows that are evaluated when nothing else is asked for.
+  static func evaluationLength(_ configuration: LlamaConfiguration) -> Int {
+    min(configuration.context, 512)
+  }
+
+  /// The first `limit` windows.
+  private static func first(_ limit: Int, of batches: [TokenBatch]) -> [TokenBatch] {
+    var rest = limit
+    return batches.compactMap { batch in
+      guard rest > 0 else { return nil }
+      let rows = min(rest, batch.batch)
+      rest -= rows
+      return TokenBatch(
+        inputs: Array(batch.inputs.prefix(rows * batch.length)),
+        targets: Array(batch.targets.prefix(rows * batch.length)), batch: rows,
+        length: batch.length)
+    }
+  }
+
+  func write(
+    _ parameters: ParameterStore, scheme: QuantizationScheme?, to folder: URL,
+    as type: ScalarType
+  ) throws {
+    var copy = language
+    copy.parameters = parameters
+    copy.scheme = scheme
+    try copy.write(to: folder, as: type)
+  }
+
+  func read(_ folder: URL) throws -> ParameterStore {
+    try LanguageModel(contentsOf: folder).parameters
+  }
+}
+
+/// The mean loss of a language model over given batches.
+enum LanguageEvaluation {
+  /// `loss` in nats per token, `perplexity`, and how many `tokens` were predicted.
+  static func figures(
+    _ model: Llama, _ parameters: ParameterStore, _ batches: [TokenBatch],
+    _ arithmetic: Arithmetic, progress: (Int, Int) throws -> Void
+  ) throws -> [String: Double] {
+    var (sum, count) = (0.0, 0)
+    let total = batches.reduce(0) { $0 + $1.targets.count }
+    for batch in batches {
+      let pass = arithmetic.pass(parameters)
+      let window = TokenWindow(batch.inputs, batch: batch.batch, length: batch.length)
+      let loss = model.nextTokenLoss(window, targets: batch.targets, pass).value.item
+      if let fault = pass.fault { throw fault }
+      sum += Double(loss) * Double(batch.targets.count)
+      count += batch.targets.count
+      try progress(count, total)
+    }
+    let loss = sum / Double(max(count, 1))
+    return ["loss": loss, "perplexity": exp(loss), "tokens": Double(count)]
+  }
+}

@@ -1,0 +1,155 @@
+public import GyroAutodiff
+public import GyroTensors
+
+/// A Llama-family language model: token embedding, blocks of attention and SwiGLU feed-forward with
+/// RMS normalization before each, a last normalization and a projection to the vocabulary.
+///
+/// Parameter paths are those of Hugging Face files (`model.layers.0.self_attn.q_proj.weight`, …).
+/// Activation sites are the inputs of matrix products: `self_attn.input` (shared by q, k, v),
+/// `self_attn.o_proj.input`, `mlp.input` (shared by gate and up), `mlp.down_proj.input`,
+/// `lm_head.input`.
+public struct Llama: Module {
+  public let configuration: LlamaConfiguration
+  let embedding: Embedding
+  let blocks: [LlamaBlock]
+  let norm: RMSNorm
+  /// The output projection; nil when it shares the embedding's table.
+  let head: Linear?
+  let headInput: Site
+
+  /// Names the model's parameters; initial values follow from the builder's seed.
+  public init(_ configuration: LlamaConfiguration, _ build: ModelBuilder) {
+    let deviation = Initializer.normal(standardDeviation: configuration.initializerDeviation)
+    let model = build.scoped("model")
+    self.configuration = configuration
+    embedding = Embedding(
+      model.scoped("embed_tokens"), vocabulary: configuration.vocabulary,
+      width: configuration.hidden, initializer: deviation)
+    let table = RotaryTable(
+      headSize: configuration.headSize, positions: configuration.context,
+      base: configuration.rotaryBase, scaling: configuration.rotaryScaling)
+    blocks = (0..<configuration.layers).map {
+      LlamaBlock(configuration, table, model.scoped("layers").scoped("\($0)"))
+    }
+    norm = RMSNorm(
+      model.scoped("norm"), width: configuration.hidden, epsilon: configuration.normEpsilon)
+    let headScope = build.scoped("lm_head")
+    headInput = headScope.site("input")
+    head =
+      configuration.tiedEmbeddings
+      ? nil
+      : Linear(
+        headScope, from: configuration.hidden, to: configuration.vocabulary, bias: false,
+        initializer: deviation, sharing: headInput)
+  }
+
+  /// A fresh model and its parameters.
+  public static func initialized(
+    _ configuration: LlamaConfiguration, seed: UInt64
+  ) -> (model: Llama, parameters: ParameterStore) {
+    let build = ModelBuilder(seed: seed)
+    let model = Llama(configuration, build)
+    return (model, build.store)
+  }
+
+  /// Logits `[batch, length, vocabulary]`: the scores of what follows each token.
+  public func callAsFunction(_ tokens: TokenWindow, _ pass: ForwardPass) -> Variable {
+    var cache: [LayerCache]? = nil
+    return logits(tokens, pass, &cache)
+  }
+
+  /// The mean cross-entropy, in nats, of each token's successor.
+  /// - Parameter targets: one successor per token, in the same order.
+  public func nextTokenLoss(
+    _ tokens: TokenWindow, targets: [Int32], _ pass: ForwardPass
+  ) -> Variable {
+    self(tokens, pass).crossEntropy(targets: targets)
+  }
+
+  /// Logits for tokens that continue those in `cache`, whose keys and values are appended to it.
+  public func callAsFunction(
+    _ tokens: TokenWindow, _ pass: ForwardPass, continuing cache: inout GenerationCache
+  ) -> Variable {
+    precondition(
+      cache.length + tokens.length <= configuration.context,
+      "Llama: \(cache.length) cached and \(tokens.length) new tokens do not fit the context "
+        + "of \(configuration.context)")
+    var layers: [LayerCache]? = cache.layers
+    cache.layers = []  // so that appending happens in place
+    let result = logits(tokens, pass, &layers)
+    cache.layers = layers!
+    return result
+  }
+
+  private func logits(
+    _ tokens: TokenWindow, _ pass: ForwardPass, _ caches: inout [LayerCache]?
+  ) -> Variable {
+    let start = caches?.first?.length ?? 0
+    precondition(
+      start + tokens.length <= configuration.context,
+      "Llama: \(tokens.length) tokens exceed the context of \(configuration.context)")
+    var hidden = embedding(tokens, pass)
+    for (index, block) in blocks.enumerated() {
+      if caches == nil {
+        hidden = pass.block(hidden) { block($0, $1) }
+      } else {
+        hidden = block.extending(&caches![index], hidden, pass)
+      }
+    }
+    let seen = pass(norm(hidden, pass), at: headInput)
+    return head?(seen: seen, pass)
+      ?? seen.linear(weight: pass(embedding.weight), precision: pass.precision)
+  }
+}
+
+/// One block: `h + attention(norm(h))`, then `h + feedForward(norm(h))`.
+struct LlamaBlock: Module {
+  let inputNorm: RMSNorm
+  let attention: LlamaAttention
+  let postNorm: RMSNorm
+  let feedForward: LlamaFeedForward
+
+  init(_ configuration: LlamaConfiguration, _ table: RotaryTable, _ build: ModelBuilder) {
+    let (width, epsilon) = (configuration.hidden, configuration.normEpsilon)
+    inputNorm = RMSNorm(build.scoped("input_layernorm"), width: width, epsilon: epsilon)
+    attention = LlamaAttention(configuration, table, build.scoped("self_attn"))
+    postNorm = RMSNorm(build.scoped("post_attention_layernorm"), width: width, epsilon: epsilon)
+    feedForward = LlamaFeedForward(configuration, build.scoped("mlp"))
+  }
+
+  func callAsFunction(_ hidden: Variable, _ pass: ForwardPass) -> Variable {
+    let attended = hidden + attention(inputNorm(hidden, pass), pass)
+    return attended + feedForward(postNorm(attended, pass), pass)
+  }
+
+  func extending(_ cache: inout LayerCache, _ hidden: Variable, _ pass: ForwardPass) -> Variable {
+    let attended = hidden + attention.extending(&cache, inputNorm(hidden, pass), pass)
+    return attended + feedForward(postNorm(attended, pass), pass)
+  }
+}
+
+/// SwiGLU: `down(silu(gate(x)) · up(x))`.
+struct LlamaFeedForward: Module {
+  let gate, up, down: Linear
+  let input: Site
+
+  init(_ configuration: LlamaConfiguration, _ build: ModelBuilder) {
+    let deviation = Initializer.normal(standardDeviation: configuration.initializerDeviation)
+    let (width, inner) = (configuration.hidden, configuration.feedForward)
+    let bias = configuration.feedForwardBias
+    input = build.site("input")
+    gate = Linear(
+      build.scoped("gate_proj"), from: width, to: inner, bias: bias, initializer: deviation,
+      sharing: input)
+    up = Linear(
+      build.scoped("up_proj"), from: width, to: inner, bias: bias, initializer: deviation,
+      sharing: input)
+    down = Linear(
+      build.scoped("down_proj"), from: inner, to: width, bias: bias, initializer: deviation)
+  }
+
+  func callAsFunction(_ x: Variable, _ pass: ForwardPass) -> Variable {
+    let seen = pass(x, at: input)
+    return down(gate(seen: seen, pass).swiGLU(up(seen: seen, pass)), pass)
+  }
+}

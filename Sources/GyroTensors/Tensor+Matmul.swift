@@ -1,0 +1,142 @@
+import CGyroMatmul
+
+/// How a matrix product of Float32 tensors is computed.
+public enum MatmulPrecision: String, Sendable, Codable, CaseIterable {
+  /// Float32 products and sums (fused multiply-add).
+  case float32
+  /// Relaxed arithmetic, used only where it is asked for by name: every operand is the sum of two
+  /// bfloat16 pieces, and three of the four products are summed in Float32. The inputs keep 16 to 17
+  /// bits of their significand (Float32 has 24, TF32 11). On a CPU with matrix tiles this is two
+  /// to three times as fast as Float32; elsewhere it is Float32.
+  case splitBFloat16 = "split-bfloat16"
+}
+
+extension Tensor {
+  /// The matrix product over the last two axes, row-major, either side transposed.
+  ///
+  /// - `[m, k] · [k, n] → [m, n]`; leading axes of `self` beyond two are rows when `other` is a
+  ///   matrix and `self` is not transposed; otherwise both sides must have equal leading axes.
+  /// - A transposed view of a row-major tensor is multiplied without a copy.
+  /// - When `other` is transposed and both sides lie on integer grids, the product is an exact
+  ///   integer product, rounded once to Float32.
+  public func matmul(
+    _ other: Tensor, transposingSelf: Bool = false, transposingOther: Bool = false,
+    precision: MatmulPrecision = .float32
+  ) -> Tensor {
+    if transposingOther, !transposingSelf, other.shape.rank == 2,
+      let left = grid, let right = other.grid
+    {
+      return integerProduct(left, right, rows: shape.dimensions.dropLast())
+    }
+    let (a, flipA) = plainMatrix(transposingSelf)
+    let (b, flipB) = other.plainMatrix(transposingOther)
+    precondition(
+      a.shape.rank >= 2 && b.shape.rank >= 2,
+      "matmul: needs matrices, got \(shape) and \(other.shape)")
+    if b.shape.rank == 2, !flipA {
+      return a.product(b, flipA, flipB, rows: Array(a.shape.dimensions.dropLast()), precision)
+    }
+    if a.shape.rank == 2, b.shape.rank == 2 {
+      return a.product(b, flipA, flipB, rows: [a.shape[1]], precision)
+    }
+    return a.batchedProduct(b, flipA, flipB)
+  }
+
+  /// Drops a transposition of the last two axes into a flag.
+  private func plainMatrix(_ transposing: Bool) -> (Tensor, Bool) {
+    if !isContiguous, shape.rank >= 2 {
+      let flipped = transposed()
+      if flipped.isContiguous { return (flipped, !transposing) }
+    }
+    return (contiguous(), transposing)
+  }
+
+  private func integerProduct(
+    _ left: IntegerGrid, _ right: IntegerGrid, rows: ArraySlice<Int>
+  ) -> Tensor {
+    precondition(
+      left.columns == right.columns,
+      "matmul: codes of \(left.columns) and \(right.columns) columns do not multiply")
+    return Tensor.filled(Shape(Array(rows) + [right.rows])) { output in
+      let status = gyro_matmul_s8(
+        Int64(left.rows), Int64(right.rows), Int64(left.columns), left.codePointer,
+        left.scalePointer, right.codePointer, right.scalePointer, nil, output)
+      precondition(status == 0, "matmul: the integer engine failed with code \(status)")
+    }
+  }
+
+  private func product(
+    _ other: Tensor, _ flipA: Bool, _ flipB: Bool, rows: [Int], _ precision: MatmulPrecision
+  ) -> Tensor {
+    let m = flipA ? shape.columns : shape.rows
+    let k = flipA ? shape.rows : shape.columns
+    let n = flipB ? other.shape[0] : other.shape[1]
+    let inner = flipB ? other.shape[1] : other.shape[0]
+    precondition(
+      k == inner,
+      "matmul: \(shape)\(flipA ? "ᵀ" : "") · \(other.shape)\(flipB ? "ᵀ" : "") do not fit: "
+        + "\(k) against \(inner)")
+    let engine = precision == .splitBFloat16 ? gyro_matmul_f32_split : gyro_matmul_f32
+    return Tensor.filled(Shape(rows + [n])) { output in
+      withElements { left in
+        other.withElements { right in
+          let status = engine(
+            flipA ? 1 : 0, flipB ? 1 : 0, Int64(m), Int64(n), Int64(k), 1,
+            left, Int64(shape.columns), right, Int64(other.shape.columns), 0, output, Int64(n))
+          precondition(status == 0, "matmul: the engine failed with code \(status)")
+        }
+      }
+    }
+  }
+
+  private func batchedProduct(_ other: Tensor, _ flipA: Bool, _ flipB: Bool) -> Tensor {
+    let batch = Array(shape.dimensions.dropLast(2))
+    precondition(
+      batch == Array(other.shape.dimensions.dropLast(2)),
+      "matmul: leading axes of \(shape) and \(other.shape) differ")
+    let m = flipA ? shape[-1] : shape[-2]
+    let k = flipA ? shape[-2] : shape[-1]
+    let n = flipB ? other.shape[-2] : other.shape[-1]
+    let inner = flipB ? other.shape[-1] : other.shape[-2]
+    precondition(k == inner, "matmul: \(shape) · \(other.shape) do not fit: \(k) against \(inner)")
+    return Tensor.filled(Shape(batch + [m, n])) { output in
+      withElements { left in
+        other.withElements { right in
+          let status = gyro_matmul_f32_batched(
+            Int64(batch.reduce(1, *)), Int64(m * k), Int64(k * n), Int64(m * n),
+            flipA ? 1 : 0, flipB ? 1 : 0, Int64(m), Int64(n), Int64(k), 1,
+            left, Int64(shape.columns), right, Int64(other.shape.columns), 0, output, Int64(n))
+          precondition(status == 0, "matmul: the engine failed with code \(status)")
+        }
+      }
+    }
+  }
+
+  /// `(self ⊙ scale) · codes` for `self` `[rows, out]` and a grid of `out` rows: the gradient of a
+  /// linear layer's input when the weight lies on an integer grid.
+  public func product(withCodesOf grid: IntegerGrid, pieces: Int) -> Tensor {
+    precondition(shape.columns == grid.rows, "product: \(shape) · [\(grid.rows), \(grid.columns)]")
+    return Tensor.filled(shape.replacing(axis: -1, with: grid.columns)) { output in
+      withElements { cotangent in
+        let status = gyro_matmul_f32_codes(
+          Int64(shape.rows), Int64(grid.rows), Int64(grid.columns), cotangent, grid.scalePointer,
+          grid.codePointer, output, Int32(pieces))
+        precondition(status == 0, "product: the engine failed with code \(status)")
+      }
+    }
+  }
+
+  /// `(self ⊙ scale)ᵀ · codes` for `self` `[rows, out]` and a grid of `rows` rows: the gradient of a
+  /// linear layer's weight when the input lies on an integer grid. The result is `[out, columns]`.
+  public func transposedProduct(withCodesOf grid: IntegerGrid, pieces: Int) -> Tensor {
+    precondition(shape.rows == grid.rows, "product: \(shape)ᵀ · [\(grid.rows), \(grid.columns)]")
+    return Tensor.filled([shape.columns, grid.columns]) { output in
+      withElements { cotangent in
+        let status = gyro_matmul_f32_transposed_codes(
+          Int64(shape.rows), Int64(shape.columns), Int64(grid.columns), cotangent,
+          grid.scalePointer, grid.codePointer, output, Int32(pieces), 0)
+        precondition(status == 0, "product: the engine failed with code \(status)")
+      }
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import CGyroKernels
+
+/// A Float32 array with a shape: a value type over shared, copy-on-write storage.
+///
+/// ```
+/// shape [2, 3], contiguous            transposed view: same storage, other strides
+/// storage: a b c d e f                shape [3, 2], strides [1, 3]
+/// ```
+/// Assigning a tensor shares its storage; writing to one copies first if the storage is shared, so
+/// a snapshot, a teacher or a moving average is an assignment. Views (`transposed`, `sliced`,
+/// `reshaped`) never copy; `contiguous()` is the one place where a view becomes a plain array.
+public struct Tensor: Sendable {
+  /// The extents.
+  public let shape: Shape
+  var storage: TensorStorage
+  var offset: Int
+  /// Element strides per axis, or nil when the elements lie in row-major order.
+  var viewStrides: [Int]?
+
+  init(shape: Shape, storage: TensorStorage, offset: Int = 0, viewStrides: [Int]? = nil) {
+    self.shape = shape
+    self.storage = storage
+    self.offset = offset
+    self.viewStrides = viewStrides
+  }
+
+  // MARK: Making tensors
+
+  /// Memory that has not been written; fill every element before reading any.
+  public init(uninitialized shape: Shape) {
+    self.init(shape: shape, storage: TensorStorage(uninitialized: shape.count))
+  }
+
+  /// A tensor of `elements` in row-major order; their number must be `shape.count`.
+  public init(_ shape: Shape, elements: [Float]) {
+    precondition(
+      elements.count == shape.count,
+      "Tensor: shape \(shape) has \(shape.count) elements, \(elements.count) were given")
+    self.init(uninitialized: shape)
+    elements.withUnsafeBufferPointer { source in
+      if let base = source.baseAddress { storage.pointer.update(from: base, count: source.count) }
+    }
+  }
+
+  /// Every element is `value`.
+  public init(_ shape: Shape, repeating value: Float) {
+    self.init(uninitialized: shape)
+    storage.pointer.update(repeating: value, count: shape.count)
+  }
+
+  /// Every element is zero.
+  public static func zeros(_ shape: Shape) -> Tensor { Tensor(shape, repeating: 0) }
+
+  /// Every element is one.
+  public static func ones(_ shape: Shape) -> Tensor { Tensor(shape, repeating: 1) }
+
+  /// A tensor without axes.
+  public init(scalar value: Float) { self.init(Shape([]), elements: [value]) }
+
+  /// A tensor on an integer grid. Its float elements are written when first looked at.
+  public init(_ shape: Shape, on grid: IntegerGrid) {
+    precondition(
+      shape.count == grid.rows * grid.columns,
+      "Tensor: shape \(shape) does not hold \(grid.rows)×\(grid.columns) codes")
+    self.init(shape: shape, storage: TensorStorage(grid: grid))
+  }
+
+  /// Makes a tensor by filling fresh memory: `body` must write all `shape.count` elements.
+  public static func filled(
+    _ shape: Shape, _ body: (UnsafeMutablePointer<Float>) throws -> Void
+  ) rethrows -> Tensor {
+    let result = Tensor(uninitialized: shape)
+    try body(result.storage.pointer)
+    return result
+  }
+
+  // MARK: Looking at tensors
+
+  /// Number of elements.
+  public var count: Int { shape.count }
+
+  /// Whether elements lie in row-major order without gaps.
+  public var isContiguous: Bool { viewStrides == nil }
+
+  /// Distance in elements between neighbours along each axis.
+  public var strides: [Int] { viewStrides ?? shape.contiguousStrides }
+
+  /// The integer codes, when this tensor lies on an int8 grid and its last axis is the grid's row.
+  public var grid: IntegerGrid? {
+    guard let grid = storage.grid, viewStrides == nil, offset == 0, shape.count == storage.count,
+      shape.columns == grid.columns
+    else { return nil }
+    return grid
+  }
+
+  /// The integer codes of the whole tensor, however its rows are cut: a convolution's kernel
+  /// `[out, in, height, width]` has `out` rows, a tensor with a single scale has one.
+  public var wholeGrid: IntegerGrid? {
+    guard viewStrides == nil, offset == 0, shape.count == storage.count else { return nil }
+    return storage.grid
+  }
+
+  /// All elements in row-major order.
+  public var elements: [Float] {
+    withElements { Array(UnsafeBufferPointer(start: $0, count: count)) }
+  }
+
+  /// The only element of a tensor that has one.
+  public var item: Float {
+    precondition(count == 1, "Tensor.item: shape \(shape) has \(count) elements, not one")
+    return storage.pointer[offset]
+  }
+
+  /// One element by its indices.
+  public subscript(indices: Int...) -> Float {
+    precondition(indices.count == shape.rank, "Tensor: \(indices) does not index shape \(shape)")
+    var place = offset
+    for (axis, (index, stride)) in zip(indices, strides).enumerated() {
+      precondition(
+        index >= 0 && index < shape.dimensions[axis], "Tensor: \(indices) is outside \(shape)")
+      place += index * stride
+    }
+    return storage.pointer[place]
+  }
+
+  /// Calls `body` with the elements in row-major order (a strided view is copied first).
+  @inline(__always)
+  public func withElements<Result>(
+    _ body: (UnsafePointer<Float>) throws -> Result
+  ) rethrows -> Result {
+    if isContiguous {
+      return try withExtendedLifetime(storage) { try body(UnsafePointer(storage.pointer + offset)) }
+    }
+    let copy = contiguous()
+    return try withExtendedLifetime(copy.storage) { try body(UnsafePointer(copy.storage.pointer)) }
+  }
+
+  /// Calls `body` with the elements for writing, after making the storage this tensor's own.
+  public mutating func withMutableElements<Result>(
+    _ body: (UnsafeMutablePointer<Float>) throws -> Result
+  ) rethrows -> Result {
+    if !isContiguous || storage.grid != nil || !isKnownUniquelyReferenced(&storage) {
+      self = copied()
+    }
+    return try body(storage.pointer + offset)
+  }
+
+  /// Whether a write would need no copy.
+  public mutating func isUnique() -> Bool {
+    isContiguous && storage.grid == nil && isKnownUniquelyReferenced(&storage)
+  }
+
+  /// This tensor in row-major order: itself when it is already, else a copy.
+  public func contiguous() -> Tensor { isContiguous ? self : copied() }
+
+  /// A copy in storage of its own, in row-major order, off any integer grid.
+  public func copied() -> Tensor {
+    let result = Tensor(uninitialized: shape)
+    if isContiguous {
+      result.storage.pointer.update(from: storage.pointer + offset, count: count)
+    } else {
+      let extents = shape.dimensions.map(Int64.init)
+      let steps = strides.map(Int64.init)
+      gyro_copy_strided(
+        storage.pointer + offset, extents, steps, Int32(shape.rank), result.storage.pointer)
+    }
+    return result
+  }
+}

@@ -1,0 +1,133 @@
+import ArgumentParser
+import Gyro
+
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure speed on this machine.",
+    discussion: """
+      'train' runs whole training steps of a 34-million-parameter Llama on batches of 8 × 256 \
+      tokens in Float32, in bfloat16 pieces and under simulated INT8; 'matmul' runs the matrix \
+      products inside it.
+
+        gyro bench train
+        gyro bench train --only float32 --only w8a8 --steps 9 --json
+      """,
+    subcommands: [BenchTrainCommand.self, BenchMatmulCommand.self],
+    defaultSubcommand: BenchTrainCommand.self)
+}
+
+struct BenchTrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Training steps: tokens per second and peak memory.",
+    discussion: """
+      Prints the median of the steps after two that do not count.
+
+        gyro bench train --steps 9
+        gyro bench train --only w8a8 --json
+      """)
+
+  @Option(help: "Steps that count.")
+  var steps = 5
+  @Option(help: "Steps before them that do not.")
+  var warmup = 2
+  @Option(
+    help: ArgumentHelp(
+      "Measure only this; may be repeated.",
+      discussion: TrainingBenchmark.Arithmetic.allCases.map(\.rawValue).joined(separator: ", "),
+      valueName: "name"))
+  var only: [TrainingBenchmark.Arithmetic] = []
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard steps > 0, warmup >= 0 else {
+      throw ValidationError("--steps must be at least 1 and --warmup at least 0")
+    }
+  }
+
+  func run() throws {
+    try reportingErrors {
+      let benchmark = TrainingBenchmark(steps: steps, warmup: warmup)
+      var figures: [TrainingBenchmark.Figure] = []
+      for arithmetic in only.isEmpty ? TrainingBenchmark.Arithmetic.allCases : only {
+        output.note("measuring \(arithmetic.rawValue) …")
+        figures.append(try benchmark.run(arithmetic))
+        if !output.json, let figure = figures.last { Self.show(figure) }
+      }
+      if output.json {
+        try output.print(
+          Report(
+            benchmark: "train", workload: benchmark.workload.name, machine: .current,
+            figures: figures))
+      }
+    }
+  }
+
+  private struct Report: Encodable {
+    let benchmark: String
+    let workload: String
+    let machine: MachineReport
+    let figures: [TrainingBenchmark.Figure]
+  }
+
+  private static func show(_ figure: TrainingBenchmark.Figure) {
+    print(
+      Columns.row([
+        (figure.name, 22),
+        ("\(Int(figure.tokensPerSecond.rounded())) tokens/s", -18),
+        (Columns.decimal(figure.secondsPerStep * 1000, 1) + " ms/step", -18),
+        ("\(figure.peakResidentBytes >> 20) MiB peak", -16),
+      ]))
+  }
+}
+
+extension TrainingBenchmark.Arithmetic: @retroactive ExpressibleByArgument {}
+
+struct BenchMatmulCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "matmul", abstract: "Matrix products at the shapes of the training workload.",
+    discussion: """
+      Prints billions of multiplications and additions per second.
+
+        gyro bench matmul
+        gyro bench matmul --repetitions 100 --json
+      """)
+
+  @Option(help: "Products per figure; the median counts.")
+  var repetitions = 20
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard repetitions > 0 else { throw ValidationError("--repetitions must be at least 1") }
+  }
+
+  func run() throws {
+    try reportingErrors {
+      let benchmark = MatmulBenchmark(repetitions: repetitions)
+      var figures: [MatmulBenchmark.Figure] = []
+      for shape in MatmulBenchmark.shapes {
+        let fresh = try benchmark.run(m: shape.m, n: shape.n, k: shape.k)
+        figures += fresh
+        if !output.json { fresh.forEach(Self.show) }
+      }
+      if output.json {
+        try output.print(Report(benchmark: "matmul", machine: .current, figures: figures))
+      }
+    }
+  }
+
+  private struct Report: Encodable {
+    let benchmark: String
+    let machine: MachineReport
+    let figures: [MatmulBenchmark.Figure]
+  }
+
+  private static func show(_ figure: MatmulBenchmark.Figure) {
+    print(
+      Columns.row([
+        ("\(figure.m)×\(figure.k)×\(figure.n)", 18), (figure.name, 20),
+        (Columns.decimal(figure.seconds * 1000, 3) + " ms", -14),
+        (Columns.decimal(figure.gigaOperationsPerSecond, 0) + " G/s", -12),
+      ]))
+  }
+}

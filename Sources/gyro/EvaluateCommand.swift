@@ -1,0 +1,86 @@
+import ArgumentParser
+import Foundation
+import Gyro
+
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate",
+    abstract: "Measure the loss, perplexity or accuracy of a checkpoint.",
+    discussion: """
+      The checkpoint is a folder with config.json and safetensors. One that records a quantization \
+      scheme is computed under it. Without --text or --recipe the model is measured on text it \
+      samples itself.
+
+        gyro evaluate Checkpoints/novelist --text book.txt
+        gyro evaluate runs/int8-qat-novelist/model --recipe runs/int8-qat-novelist/recipe.yaml
+      """)
+
+  @Argument(help: "A checkpoint folder.", completion: .directory)
+  var checkpoint: String
+  @Option(help: "A text file or pattern; may be repeated.", completion: .file())
+  var text: [String] = []
+  @Option(help: "Use data.evaluate of this recipe.", completion: .file(extensions: ["yaml", "yml"]))
+  var recipe: String?
+  @Flag(help: "Round a float checkpoint to INT8 weights and activations first.")
+  var quantized = false
+  @Option(help: "Tokens per window; the model's context, at most 512, when omitted.")
+  var length: Int?
+  @Option(help: "Windows or images at most.")
+  var limit: Int?
+  @Option(help: "Tokens to sample when neither --text nor --recipe is given.")
+  var tokens = 16384
+  @Option(help: "Seed of sampled text.")
+  var seed = 0
+  @Option(help: "How float matrix products are computed: float32 or split-bfloat16.")
+  var precision: MatmulPrecision = .float32
+  @OptionGroup var options: OutputOptions
+
+  func validate() throws {
+    if !text.isEmpty, recipe != nil {
+      throw ValidationError("--text and --recipe exclude each other")
+    }
+    for (name, value) in [("--length", length), ("--limit", limit), ("--tokens", tokens)] {
+      if let value, value < 1 { throw ValidationError("\(name) must be at least 1, not \(value)") }
+    }
+    if seed < 0 { throw ValidationError("--seed must be at least 0, not \(seed)") }
+  }
+
+  func run() throws {
+    try reportingErrors {
+      let data: CheckpointEvaluation.Data
+      if let recipe {
+        data = .recipe(try Recipe.load(URL(fileURLWithPath: recipe)).resolve())
+      } else {
+        data = text.isEmpty ? .sampled(tokens: tokens, seed: seed) : .text(text)
+      }
+      var choices = CheckpointEvaluation.Options()
+      choices.quantized = quantized
+      choices.precision = precision
+      choices.length = length
+      choices.limit = limit
+      let view = RunView(options)
+      let report = try CheckpointEvaluation(
+        URL(fileURLWithPath: checkpoint), on: data, choices, progress: view.show)
+      view.clear()
+      report.warnings.forEach { options.warn($0) }
+      if options.json {
+        try options.print(report)
+      } else {
+        Self.show(report)
+      }
+    }
+  }
+
+  private static func show(_ report: CheckpointEvaluation) {
+    print(
+      Columns.row([
+        ("arithmetic", 14), (report.quantized ? report.scheme ?? "quantized" : "float", 40),
+      ]))
+    for (name, value) in report.figures.sorted(by: { $0.key < $1.key }) {
+      let isCount = name == "tokens" || name == "images"
+      print(Columns.row([(name, 14), (isCount ? "\(Int(value))" : Columns.decimal(value, 5), 40)]))
+    }
+  }
+}
+
+extension MatmulPrecision: @retroactive ExpressibleByArgument {}
