@@ -51,7 +51,9 @@ let package = Package(
     .target(name: "CGyroParallel", linkerSettings: [.linkedLibrary("gomp")]),
     .target(
       name: "CGyroMatmul", dependencies: ["CGyroParallel", "COpenBLAS"],
-      cSettings: [.define("GYRO_ONEDNN", .when(traits: ["OneDNN"]))],
+      cSettings: [
+        .define("GYRO_OPENBLAS"), .define("GYRO_ONEDNN", .when(traits: ["OneDNN"])),
+      ],
       linkerSettings: [
         .linkedLibrary("dnnl", .when(traits: ["OneDNN"])), .linkedLibrary("m"),
       ]),
@@ -61,7 +63,7 @@ let package = Package(
 
     // Numbers and derivatives.
     library("GyroTensors", ["CGyroParallel", "CGyroMatmul", "CGyroKernels", "COpenBLAS"]),
-    library("GyroAutodiff", ["GyroTensors", "CGyroKernels", "CGyroParallel"]),
+    library("GyroAutodiff", ["GyroTensors", "CGyroKernels", "CGyroMatmul", "CGyroParallel"]),
 
     // Models and data.
     library("GyroModels", ["GyroTensors", "GyroAutodiff"]),
@@ -111,9 +113,11 @@ let package = Package(
     tests("GyroAutodiff", ["GyroTensors"]),
     tests("GyroModels", ["GyroTensors", "GyroAutodiff", "GyroCheckpoints"]),
     tests("GyroText", []),
-    tests("GyroDatasets", ["GyroTensors", "GyroText"]),
-    tests("GyroQuantization", ["GyroTensors", "GyroAutodiff", "GyroModels"]),
-    tests("GyroCheckpoints", ["GyroTensors", "GyroModels"]),
+    tests("GyroDatasets", ["GyroTensors", "GyroText", "CZlib"]),
+    tests("GyroQuantization", ["GyroTensors", "GyroAutodiff", "GyroModels", "CGyroKernels"]),
+    tests(
+      "GyroCheckpoints",
+      ["GyroTensors", "GyroModels", "GyroText", "GyroQuantization", "CGyroKernels"]),
     tests("GyroOptimization", ["GyroTensors", "GyroModels"]),
     tests(
       "GyroTraining",

@@ -47,7 +47,9 @@ int64_t gyro_depthwise_weight_scratch(const struct gyro_convolution *shape);
 void gyro_depthwise_weight_gradient(const struct gyro_convolution *shape, const float *input,
                                     const float *gradient, float *weight_gradient, void *scratch);
 
-static inline int64_t gyro_round_up(int64_t a, int64_t unit) { return (a + unit - 1) / unit * unit; }
+static inline int64_t gyro_round_up(int64_t a, int64_t unit) {
+  return (a + unit - 1) / unit * unit;
+}
 
 /// Hands out pieces of the scratch memory, 64-byte aligned.
 static inline void *gyro_carve(char **scratch, int64_t bytes) {

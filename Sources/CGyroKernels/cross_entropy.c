@@ -65,7 +65,7 @@ static void gradient_row(const float *x, int64_t count, float log_sum_exp, float
                          float floor, float *destination) {
   GYRO_ELEMENTWISE
   for (int64_t i = 0; i < count; i++)
-    destination[i] = gyro_exp(x[i] - log_sum_exp) * scale - floor;
+    destination[i] = gyro_exp_nonpositive(x[i] - log_sum_exp) * scale - floor;
 }
 
 static void gradient_body(void *context, int64_t begin, int64_t end, int thread) {

@@ -30,6 +30,25 @@ GYRO_INLINE float gyro_exp(float x) {
   return value * low * high;
 }
 
+/// eˣ for x ≤ 0 (anything below 80 in fact), a third cheaper: 0 below −86.6, where gyro_exp would
+/// go on to the smallest floats. What softmax and its relatives need.
+GYRO_INLINE float gyro_exp_nonpositive(float x) {
+  const float magic = 12582912.0f;
+  float shifted = x * 0x1.715476p+0f + magic;
+  float n = shifted - magic;
+  float r = x - n * 0x1.62e4p-1f;
+  r = r - n * 0x1.7f7d1cp-20f;
+  float p = 0x1.6d1110p-10f;
+  p = p * r + 0x1.120b6ep-7f;
+  p = p * r + 0x1.555520p-5f;
+  p = p * r + 0x1.5554dcp-3f;
+  p = p * r + 0.5f;
+  float value = 1.0f + (r + r * r * p);
+  // The low bits of `shifted` are n: shifted into the exponent's place they multiply by 2ⁿ.
+  float scaled = gyro_from_bits(gyro_bits(value) + (gyro_bits(shifted) << 23));
+  return x < -86.6f ? 0.0f : scaled;
+}
+
 /// ln x = k ln 2 + ln(1 + f), 1 + f in [√½, √2), by the series of 2 artanh(f / (2 + f)).
 GYRO_INLINE float gyro_log(float x) {
   float scaled = x < 0x1p-126f ? x * 0x1p23f : x;
@@ -58,7 +77,7 @@ GYRO_INLINE float gyro_with_sign(float x, float sign) {
 
 GYRO_INLINE float gyro_absolute(float x) { return gyro_from_bits(gyro_bits(x) & 0x7fffffffu); }
 
-/// tanh: an odd polynomial near zero, 1 − 2 / (e²ˣ + 1) elsewhere.
+/// tanh: an odd polynomial near zero, 1 − 2e / (1 + e) with e = e^−2|x| elsewhere.
 GYRO_INLINE float gyro_tanh(float x) {
   float magnitude = gyro_absolute(x), z = x * x;
   float p = 0x1.2977d6p-9f;
@@ -68,13 +87,14 @@ GYRO_INLINE float gyro_tanh(float x) {
   p = p * z + 0x1.1110e4p-3f;
   p = p * z - 0x1.555556p-2f;
   float small = x + x * z * p;
-  float large = 1.0f - 2.0f / (gyro_exp(2.0f * magnitude) + 1.0f);
+  float e = gyro_exp_nonpositive(-2.0f * magnitude);
+  float large = 1.0f - 2.0f * e / (1.0f + e);
   return gyro_with_sign(magnitude < 0.625f ? small : large, x);  // keeps −0 as well
 }
 
-/// 1 / (1 + e⁻ˣ), from e^−|x| so that neither end overflows.
+/// 1 / (1 + e⁻ˣ), from e^−|x| so that neither end overflows; 0 below −86.6.
 GYRO_INLINE float gyro_sigmoid(float x) {
-  float e = gyro_exp(-gyro_absolute(x)), d = 1.0f + e;
+  float e = gyro_exp_nonpositive(-gyro_absolute(x)), d = 1.0f + e;
   return (x < 0.0f ? e : 1.0f) / d;
 }
 
@@ -98,7 +118,7 @@ GYRO_INLINE float gyro_erf(float x) {
   q = q * u + 0x1.afab58p-1f;
   q = q * u + 0x1.51c9b2p+1f;
   q = q * u + 0x1.d97fbfp+0f;
-  float large = gyro_with_sign(1.0f - gyro_exp(-q), x);
+  float large = gyro_with_sign(1.0f - gyro_exp_nonpositive(-q), x);
   return magnitude < 1.0f ? small : large;
 }
 
@@ -109,7 +129,7 @@ GYRO_INLINE float gyro_gelu(float x) {
 
 /// Its derivative Φ(x) + x φ(x).
 GYRO_INLINE float gyro_gelu_derivative(float x) {
-  float density = 0x1.988454p-2f * gyro_exp(-0.5f * x * x);
+  float density = 0x1.988454p-2f * gyro_exp_nonpositive(-0.5f * x * x);
   return 0.5f * (1.0f + gyro_erf(x * 0x1.6a09e6p-1f)) + x * density;
 }
 
@@ -127,7 +147,7 @@ GYRO_INLINE float gyro_gelu_tanh_derivative(float x) {
 
 /// x · sigmoid(x).
 GYRO_INLINE float gyro_silu(float x) {
-  float e = gyro_exp(-gyro_absolute(x)), d = 1.0f + e;
+  float e = gyro_exp_nonpositive(-gyro_absolute(x)), d = 1.0f + e;
   return (x < 0.0f ? x * e : x) / d;
 }
 

@@ -35,7 +35,7 @@ static double weighted_difference(const float *student, const float *teacher, in
       for (int64_t j = length; j < padded; j++) terms[j] = 0;
       for (int64_t j = 0; j < length; j++) {
         float t = teacher[i + j] * factor, s = student[i + j] * factor;
-        terms[j] = gyro_exp(t - teacher_log_sum_exp) * ((t - s) - shift);
+        terms[j] = gyro_exp_nonpositive(t - teacher_log_sum_exp) * ((t - s) - shift);
       }
       for (int64_t j = 0; j < padded; j += gyro_lane_count) {
         gyro_lanes v;
@@ -90,8 +90,8 @@ static void gradient_row(const float *student, const float *teacher, int64_t cou
                          float *destination) {
   GYRO_ELEMENTWISE
   for (int64_t i = 0; i < count; i++) {
-    float q = gyro_exp(student[i] * factor - q_log_sum_exp);
-    float p = gyro_exp(teacher[i] * factor - p_log_sum_exp);
+    float q = gyro_exp_nonpositive(student[i] * factor - q_log_sum_exp);
+    float p = gyro_exp_nonpositive(teacher[i] * factor - p_log_sum_exp);
     destination[i] = (q - p) * scale;
   }
 }

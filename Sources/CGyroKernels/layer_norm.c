@@ -28,20 +28,24 @@ static float sum_of(const float *x, int64_t count) {
   return total;
 }
 
-/// Σ (x − mean)²: a second pass over a row in the nearest cache, because Σ x² − n · mean² cancels.
+/// Σ (x − mean) and Σ (x − mean)²: a second pass over a row in the nearest cache, because
+/// Σ x² − n · mean² cancels. The first sum is what rounding left in the mean.
 GYRO_CLONES
-static float sum_of_squares(const float *x, int64_t count, float mean) {
-  gyro_lanes sum = {0}, a;
+static void centered_sums(const float *x, int64_t count, float mean, float *rest, float *squares) {
+  gyro_lanes first = {0}, second = {0}, a;
   int64_t i = 0;
   for (; i + gyro_lane_count <= count; i += gyro_lane_count) {
     GYRO_LOAD(a, x + i);
     a -= mean;
-    sum += a * a;
+    first += a;
+    second += a * a;
   }
-  float total;
-  GYRO_TREE_SUM(total, sum);
-  for (; i < count; i++) total += (x[i] - mean) * (x[i] - mean);
-  return total;
+  GYRO_TREE_SUM(*rest, first);
+  GYRO_TREE_SUM(*squares, second);
+  for (; i < count; i++) {
+    *rest += x[i] - mean;
+    *squares += (x[i] - mean) * (x[i] - mean);
+  }
 }
 
 GYRO_CLONES
@@ -57,8 +61,12 @@ static void normalize_rows(void *context, int64_t begin, int64_t end, int thread
   const int64_t columns = job->columns;
   for (int64_t row = begin; row < end; row++) {
     const float *x = job->x + row * columns;
-    const float mean = sum_of(x, columns) / (float)columns;
-    const float variance = sum_of_squares(x, columns, mean) / (float)columns;
+    float mean = sum_of(x, columns) / (float)columns, rest, squares;
+    centered_sums(x, columns, mean, &rest, &squares);
+    rest /= (float)columns;
+    mean += rest;
+    float variance = squares / (float)columns - rest * rest;
+    variance = variance > 0.0f || variance != variance ? variance : 0.0f;
     const float inverse = 1.0f / sqrtf(variance + job->epsilon);
     job->mean_out[row] = mean;
     job->inverse_out[row] = inverse;

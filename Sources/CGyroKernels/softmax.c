@@ -36,7 +36,8 @@ double gyro_row_exp_sum(const float *x, int64_t count, float maximum, float fact
       int64_t length = stop - i < part ? stop - i : part;
       int64_t padded = (length + gyro_lane_count - 1) / gyro_lane_count * gyro_lane_count;
       for (int64_t j = length; j < padded; j++) terms[j] = 0;
-      for (int64_t j = 0; j < length; j++) terms[j] = gyro_exp((x[i + j] - maximum) * factor);
+      for (int64_t j = 0; j < length; j++)
+        terms[j] = gyro_exp_nonpositive((x[i + j] - maximum) * factor);
       for (int64_t j = 0; j < padded; j += gyro_lane_count) {
         gyro_lanes v;
         GYRO_LOAD(v, terms + j);
@@ -61,7 +62,7 @@ typedef struct {
 GYRO_CLONES
 static float exp_row(const float *x, int64_t count, float maximum, float *destination) {
   GYRO_ELEMENTWISE
-  for (int64_t i = 0; i < count; i++) destination[i] = gyro_exp(x[i] - maximum);
+  for (int64_t i = 0; i < count; i++) destination[i] = gyro_exp_nonpositive(x[i] - maximum);
   gyro_lanes total = {0};
   int64_t i = 0;
   for (; i + gyro_lane_count <= count; i += gyro_lane_count) {

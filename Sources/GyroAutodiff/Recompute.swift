@@ -1,4 +1,4 @@
-public import GyroTensors
+package import GyroTensors
 
 extension Variable {
   /// Activation recomputation: runs `body` without recording it, and once more, recorded, when the

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 public import GyroTensors
 
 /// How rotary frequencies are stretched for contexts longer than those of the first training.

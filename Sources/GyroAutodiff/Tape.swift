@@ -1,4 +1,4 @@
-public import GyroTensors
+package import GyroTensors
 
 /// The record of one forward computation: an append-only list of nodes, so creation order is
 /// already topological and the backward pass is one loop from the end to the start.

@@ -17,8 +17,9 @@ public enum OptimizerError: Error, Sendable, Equatable, CustomStringConvertible 
     switch self {
     case .uncovered(let paths):
       let sample = paths.prefix(4).map(\.name).joined(separator: ", ")
-      return "no optimizer group covers \(paths.count == 1 ? "the parameter" : "\(paths.count) parameters") "
-        + "(\(sample)); end the list with a group for '*'"
+      let subject = paths.count == 1 ? "the parameter" : "\(paths.count) parameters"
+      return "no optimizer group covers \(subject) ("
+        + "\(sample)); end the list with a group for '*'"
     case .shadowed(let pattern, let earlier):
       return "the optimizer group '\(pattern)' covers nothing: every parameter it matches already "
         + "belongs to '\(earlier)'; the first match wins, so put '\(pattern)' before it"

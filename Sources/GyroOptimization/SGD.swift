@@ -17,7 +17,7 @@ public struct SGD: UpdateRule, Equatable {
   ///   - nesterov: looks one step ahead; needs momentum.
   ///   - weightDecay: added to the gradient as `weightDecay · p`.
   public init(momentum: Double = 0, nesterov: Bool = false, weightDecay: Double = 0) {
-    precondition((0..<1).contains(momentum), "SGD: the momentum must lie in [0, 1), not \(momentum)")
+    precondition((0..<1).contains(momentum), "SGD: momentum must lie in [0, 1), not \(momentum)")
     precondition(!nesterov || momentum > 0, "SGD: Nesterov's step needs a momentum above 0")
     precondition(weightDecay >= 0, "SGD: the weight decay must not be negative: \(weightDecay)")
     self.momentum = momentum

@@ -42,7 +42,8 @@ extension Tensor {
   }
 
   private func broadcastStrides(to target: Shape) -> [Int] {
-    let own = strides, lead = target.rank - shape.rank
+    let own = strides
+    let lead = target.rank - shape.rank
     return (0..<target.rank).map { axis in
       guard axis >= lead else { return 0 }
       let extent = shape.dimensions[axis - lead]
@@ -55,7 +56,8 @@ extension Tensor {
       preconditionFailure("\(name): \(shape) and \(other.shape) do not broadcast")
     }
     precondition(target.rank <= 8, "\(name): \(target) has more than 8 axes")
-    let a = withUnitRows, b = other.withUnitRows
+    let a = withUnitRows
+    let b = other.withUnitRows
     let extents = target.dimensions.map(Int64.init)
     let aSteps = a.broadcastStrides(to: target).map(Int64.init)
     let bSteps = b.broadcastStrides(to: target).map(Int64.init)

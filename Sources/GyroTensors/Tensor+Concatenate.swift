@@ -4,7 +4,8 @@ extension Tensor {
   /// Tensors one after another along `axis`; all other extents must agree.
   public static func concatenated(_ parts: [Tensor], axis: Int) -> Tensor {
     precondition(!parts.isEmpty, "concatenated: there is nothing to concatenate")
-    let first = parts[0].shape, axis = first.normalized(axis)
+    let first = parts[0].shape
+    let axis = first.normalized(axis)
     for part in parts {
       precondition(
         part.shape.rank == first.rank
@@ -39,7 +40,8 @@ extension Tensor {
       "padded: \(shape) at \(start) does not fit axis \(axis) of \(target)")
     let outer = target.dimensions[..<axis].reduce(1, *)
     let inner = target.dimensions[(axis + 1)...].reduce(1, *)
-    let pitch = target.dimensions[axis] * inner, length = shape.dimensions[axis] * inner
+    let pitch = target.dimensions[axis] * inner
+    let length = shape.dimensions[axis] * inner
     return withElements { source in
       Tensor.filled(target) {
         gyro_fill($0, Int64(target.count), 0)

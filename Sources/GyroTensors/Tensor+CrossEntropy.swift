@@ -21,7 +21,8 @@ extension Tensor {
   package func crossEntropyRows(
     targets: [Int32], ignoring ignored: Int32? = nil, labelSmoothing: Float = 0
   ) -> (logSumExp: Tensor, losses: [Double], terms: Int) {
-    let rows = shape.rows, classes = shape.columns
+    let rows = shape.rows
+    let classes = shape.columns
     precondition(
       shape.rank >= 1 && targets.count == rows,
       "crossEntropy: logits \(shape) have \(rows) rows, there are \(targets.count) targets")
@@ -32,9 +33,10 @@ extension Tensor {
       "crossEntropy: label smoothing \(labelSmoothing) is outside 0 ..< 1")
     var terms = 0
     for (row, target) in targets.enumerated() where target != ignored {
-      precondition(
-        target >= 0 && target < classes,
-        "crossEntropy: target \(target) in row \(row) is outside the \(classes) classes")
+      guard target >= 0 && target < classes else {
+        // Targets are data, not code: the message must survive an optimised build.
+        fatalError("crossEntropy: target \(target) in row \(row) is outside the \(classes) classes")
+      }
       terms += 1
     }
     var losses = [Double](repeating: 0, count: rows)

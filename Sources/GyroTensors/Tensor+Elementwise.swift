@@ -1,7 +1,7 @@
 import CGyroKernels
 
-/// Functions of each element. The elementary functions are polynomials in Float32, within 2 units in
-/// the last place (sigmoid 2.5), and give the same bits on every instruction set.
+/// Functions of each element. The elementary functions are polynomials in Float32, within 2 units
+/// in the last place (sigmoid 2.5), and give the same bits on every instruction set.
 extension Tensor {
   /// eˣ.
   public func exp() -> Tensor { mapped(GYRO_EXP) }

@@ -75,7 +75,9 @@ extension Tensor {
   /// middle of `[outer, middle, inner]`, so no axis has to move.
   private func reduce(axes: [Int], keepingAxes: Bool, factor: Float) -> Tensor {
     let places = Set(axes.map(shape.normalized))
-    var result = contiguous(), extents = shape.dimensions, factor = factor
+    var result = contiguous()
+    var extents = shape.dimensions
+    var factor = factor
     var end = extents.count
     while end > 0 {
       guard places.contains(end - 1) else {
@@ -84,7 +86,8 @@ extension Tensor {
       }
       var start = end - 1
       while start > 0 && places.contains(start - 1) { start -= 1 }
-      let outer = extents[..<start].reduce(1, *), middle = extents[start..<end].reduce(1, *)
+      let outer = extents[..<start].reduce(1, *)
+      let middle = extents[start..<end].reduce(1, *)
       let inner = extents[end...].reduce(1, *)
       for axis in start..<end { extents[axis] = 1 }
       result = result.withElements { source in

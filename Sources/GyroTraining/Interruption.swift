@@ -1,4 +1,3 @@
-import Dispatch
 public import Foundation
 import Synchronization
 
@@ -6,49 +5,46 @@ import Synchronization
 /// steps, saves and throws `TrainingError.interrupted`.
 public final class Interruption: Sendable {
   private let flag = Atomic<Bool>(false)
-  private let sources = Mutex<[any DispatchSourceSignal]>([])
+  private let signals: [Int32]
 
-  public init() {}
+  /// An interruption that only the program asks for.
+  public init() { signals = [] }
+
+  private init(listeningTo signals: [Int32]) { self.signals = signals }
+
+  /// An interruption that the first of the signals asks for; the next one ends the process at once,
+  /// as if nobody listened. Signals belong to the whole process, so at most one interruption should
+  /// listen at a time.
+  public static func onSignals(_ signals: [Int32] = [SIGINT, SIGTERM]) -> Interruption {
+    // A plain handler rather than a dispatch source: on Linux those leave the signal blocked in the
+    // thread that received it, and a second Ctrl-C would be lost.
+    signalArrived.store(false, ordering: .sequentiallyConsistent)
+    var action = sigaction()
+    action.__sigaction_handler.sa_handler = receive
+    action.sa_flags = SA_RESTART
+    for number in signals { sigaction(number, &action, nil) }
+    return Interruption(listeningTo: signals)
+  }
 
   /// Whether somebody asked to stop.
-  public var isRequested: Bool { flag.load(ordering: .acquiring) }
+  public var isRequested: Bool {
+    flag.load(ordering: .acquiring)
+      || (!signals.isEmpty && signalArrived.load(ordering: .acquiring))
+  }
 
   /// Asks to stop.
   public func request() { flag.store(true, ordering: .releasing) }
 
-  /// An interruption that the first of the signals asks for. The second one ends the process at
-  /// once, as if nobody listened. Listening ends with `ignoreSignals()`.
-  public static func onSignals(
-    _ signals: [Int32] = [SIGINT, SIGTERM], notice: (@Sendable (Int32) -> Void)? = nil
-  ) -> Interruption {
-    let interruption = Interruption()
-    let queue = DispatchQueue(label: "gyro.interruption")
-    interruption.sources.withLock { sources in
-      sources = signals.map { number in
-        signal(number, SIG_IGN)  // the source hears of it all the same
-        let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-        source.setEventHandler { [weak interruption] in
-          for number in signals { signal(number, SIG_DFL) }
-          interruption?.request()
-          notice?(number)
-        }
-        source.activate()
-        return source
-      }
-    }
-    return interruption
-  }
+  /// Signals do again what they do by default.
+  deinit { for number in signals { signal(number, SIG_DFL) } }
+}
 
-  /// Stops listening: signals do again what they do by default.
-  public func ignoreSignals() {
-    sources.withLock { sources in
-      for source in sources {
-        source.cancel()
-        signal(Int32(source.handle), SIG_DFL)
-      }
-      sources = []
-    }
-  }
+/// What the handler writes: a signal handler can reach nothing but a global.
+private let signalArrived = Atomic<Bool>(false)
 
-  deinit { ignoreSignals() }
+private let receive: @convention(c) (Int32) -> Void = { number in
+  if signalArrived.exchange(true, ordering: .sequentiallyConsistent) {
+    signal(number, SIG_DFL)
+    raise(number)  // delivered when this handler returns
+  }
 }

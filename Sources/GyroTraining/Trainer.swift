@@ -39,17 +39,18 @@ public struct Trainer {
   ///   - instrumentation: what stands between the model and its numbers, e.g. quantization.
   ///   - precision: of matrix products between float operands.
   ///   - recomputesActivations: trades one more forward pass for the activations of blocks.
-  ///   - batch: a pure function of the index of the batch, `step · accumulation + part`.
   ///   - size: the number of items (tokens, images) in a batch, for speeds.
   ///   - absorb: takes a batch's statistics into the store, e.g. batch-norm moments. Called for each
   ///     batch of a step in order, once the whole step is known to be finite.
+  ///   - batch: a pure function of the index of the batch, `step · accumulation + part`.
   ///   - loss: a scalar; the mean over the batch, if accumulation is to equal a larger batch.
   /// - Throws: `TrainingError`, or what a closure or callback throws.
   public func run<Batch>(
     _ state: inout TrainingState, instrumentation: any Instrumentation = NoInstrumentation(),
     precision: MatmulPrecision = .float32, recomputesActivations: Bool = false,
-    batch: (Int) throws -> Batch, size: (Batch) -> Int = { _ in 1 },
+    size: (Batch) -> Int = { _ in 1 },
     absorb: (Statistics, inout ParameterStore) throws -> Void = { _, _ in },
+    batch: (Int) throws -> Batch,
     loss: (Batch, ForwardPass) throws -> Variable
   ) throws {
     let trained = Set(try state.parameters.paths(matching: options.trainable))

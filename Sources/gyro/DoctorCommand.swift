@@ -38,8 +38,7 @@ struct DoctorCommand: ParsableCommand {
     init(machine: MachineReport) {
       self.machine = machine
       versions = [
-        "gyro": Version.gyro, "swift": Version.swift, "kernel": Version.kernel,
-        "libc": Version.library,
+        "gyro": Version.gyro, "swift": Version.swift, "system": Version.system,
       ]
       reasons = Self.reasons(machine)
       problems = Self.problems(machine)

@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
-import Gyro
+public import Gyro
 
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -19,7 +19,8 @@ struct EvaluateCommand: ParsableCommand {
   var checkpoint: String
   @Option(help: "A text file or pattern; may be repeated.", completion: .file())
   var text: [String] = []
-  @Option(help: "Use data.evaluate of this recipe.", completion: .file(extensions: ["yaml", "yml"]))
+  @Option(
+    help: "Use data.evaluate of this recipe.", completion: .file(extensions: ["yaml", "yml"]))
   var recipe: String?
   @Flag(help: "Round a float checkpoint to INT8 weights and activations first.")
   var quantized = false
@@ -62,7 +63,7 @@ struct EvaluateCommand: ParsableCommand {
       let report = try CheckpointEvaluation(
         URL(fileURLWithPath: checkpoint), on: data, choices, progress: view.show)
       view.clear()
-      report.warnings.forEach { options.warn($0) }
+      for warning in report.warnings { options.warn(warning) }
       if options.json {
         try options.print(report)
       } else {
@@ -83,4 +84,4 @@ struct EvaluateCommand: ParsableCommand {
   }
 }
 
-extension MatmulPrecision: @retroactive ExpressibleByArgument {}
+extension MatmulPrecision: ExpressibleByArgument {}

@@ -42,7 +42,7 @@ struct GenerateCommand: ParsableCommand {
     try reportingErrors {
       let generator = try TextGenerator(
         URL(fileURLWithPath: checkpoint), quantized: quantized)
-      generator.warnings.forEach { options.warn($0) }
+      for warning in generator.warnings { options.warn(warning) }
       let sampling = Sampling(temperature: temperature, topK: topK, seed: seed)
       if options.json {
         try options.print(try generator.generate(prompt, tokens: tokens, sampling) { _ in })

@@ -2,6 +2,22 @@ import ArgumentParser
 import Foundation
 
 @main
+enum Main {
+  /// Usage errors leave with 2 rather than the 64 of sysexits.h; everything else as it is.
+  static func main() {
+    do {
+      var command = try GyroCommand.parseAsRoot()
+      try command.run()
+    } catch {
+      guard GyroCommand.exitCode(for: error) == .validationFailure else {
+        GyroCommand.exit(withError: error)
+      }
+      Terminal.standardError.write(GyroCommand.fullMessage(for: error) + "\n")
+      Foundation.exit(2)
+    }
+  }
+}
+
 struct GyroCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "gyro",
@@ -11,7 +27,7 @@ struct GyroCommand: ParsableCommand {
       experiment; 'gyro run' carries it out.
 
         gyro run Recipes/int8-qat-novelist.yaml
-        gyro evaluate runs/int8-qat-novelist/checkpoint --text book.txt
+        gyro evaluate runs/int8-qat-novelist/model --text book.txt
 
       Results go to standard output, progress and errors to standard error. Exit codes: 0 done, \
       1 failed, 2 usage or recipe error, 130 interrupted (state saved).
@@ -38,13 +54,5 @@ enum Version {
     #endif
   }
 
-  static var kernel: String { ProcessInfo.processInfo.operatingSystemVersionString }
-
-  static var library: String {
-    #if canImport(Glibc)
-      "glibc " + String(cString: gnu_get_libc_version())
-    #else
-      "unknown"
-    #endif
-  }
+  static var system: String { ProcessInfo.processInfo.operatingSystemVersionString }
 }

@@ -9,13 +9,14 @@ struct OutputOptions: ParsableArguments {
   @Flag(help: "Print nothing but results and errors.")
   var quiet = false
 
-  @Option(help: "Diagnostics to show: trace, debug, info, notice, warning, error, critical.")
-  var logLevel: Logger.Level = .warning
+  @Option(help: "Diagnostics to show on standard error.")
+  var logLevel: LogLevel = .warning
 
   /// Prints a value as one line of JSON with sorted keys.
   func print(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     var data = try encoder.encode(value)
@@ -29,7 +30,7 @@ struct OutputOptions: ParsableArguments {
   /// Diagnostics on standard error, at the level asked for.
   var logger: Logger {
     var logger = Logger(label: "gyro") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = logLevel
+    logger.logLevel = Logger.Level(rawValue: logLevel.rawValue) ?? .warning
     return logger
   }
 
@@ -58,4 +59,7 @@ enum Columns {
   }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {}
+/// How much diagnostics to show: the levels of swift-log.
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+  case trace, debug, info, notice, warning, error, critical
+}

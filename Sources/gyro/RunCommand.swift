@@ -29,11 +29,11 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Go on with the run that is in the folder of results.")
   var resume = false
   @Flag(help: "Remove the run that is in the folder of results and start afresh.")
-  var overwrite = false
+  var fresh = false
   @OptionGroup var options: OutputOptions
 
   func validate() throws {
-    if resume, overwrite { throw ValidationError("--resume and --overwrite exclude each other") }
+    if resume, fresh { throw ValidationError("--resume and --fresh exclude each other") }
   }
 
   func run() throws {
@@ -43,11 +43,9 @@ struct RunCommand: ParsableCommand {
       let experiment = try recipe.resolve()
       let folder = URL(fileURLWithPath: output ?? "runs/\(recipe.name)")
       let view = RunView(options)
-      let interruption = Interruption.onSignals { _ in
-        Terminal.standardError.write("\nstopping after this step; once more to stop at once\n")
-      }
+      let interruption = Interruption.onSignals()
       let results = try experiment.run(
-        output: folder, existing: resume ? .resume : overwrite ? .overwrite : .refuse,
+        output: folder, existing: resume ? .resume : fresh ? .overwrite : .refuse,
         interruption: interruption, progress: view.show,
         reporter: options.quiet
           ? nil : { label, unit in ProgressReporter(label: label, unit: unit) })

@@ -35,7 +35,8 @@ import Testing
     let plane = shape.count / shape[0] / shape[1]
     let wanted = source.indices.map { i in
       let c = i / plane % shape[1]
-      let normal = (Double(source[i]) - expected[c].mean) / (expected[c].variance + 1e-5).squareRoot()
+      let deviation = (expected[c].variance + 1e-5).squareRoot()
+      let normal = (Double(source[i]) - expected[c].mean) / deviation
       return Float(normal * Double(x[1][c]) + Double(x[2][c]))
     }
     // The mean is rounded to Float: half a unit of 1000 is 3e-5.
@@ -67,7 +68,7 @@ import Testing
     checkNeeds(op, x)
   }
 
-  @Test(arguments: [0 ... Float.infinity, 0...0.8])
+  @Test(arguments: [0...Float.infinity, 0...0.8])
   func `limits are a fused rectifier`(_ limits: ClosedRange<Float>) {
     let x = inputs([4, 3, 6, 5])
     var random = RandomStream(seed: 9)

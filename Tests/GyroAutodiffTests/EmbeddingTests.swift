@@ -15,7 +15,8 @@ import Testing
       $0[0].embedding(ids, shape: [6, 10])
     }
     #expect(value.shape == [6, 10, width])
-    var sums = [Float](repeating: 0, count: table.count), rows: [Float] = []
+    var sums = [Float](repeating: 0, count: table.count)
+    var rows: [Float] = []
     let (source, weights) = (table.elements, cotangent.elements)
     for (place, id) in ids.enumerated() {
       for column in 0..<width {
@@ -29,9 +30,11 @@ import Testing
     checkNeeds(EmbeddingOp(ids: ids, shape: [60]), [table])
   }
 
-  @Test func outOfRangeIdsTrapWithTheIdAndTheVocabulary() async {
-    await #expect(processExitsWith: .failure) {
+  @Test func outOfRangeIdsTrapWithTheIdAndTheVocabulary() async throws {
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       _ = Variable(constant: .zeros([3, 2])).embedding([0, 3])
     }
+    let message = String(decoding: try #require(result).standardErrorContent, as: UTF8.self)
+    #expect(message.contains("embedding: id 3 at place 1 is outside the vocabulary of 3"))
   }
 }

@@ -85,7 +85,8 @@ import Testing
 
   @Test(arguments: [Float(1), 2, 0.5]) func kullbackLeiblerEqualsItsFormula(_ temperature: Float) {
     var stream = RandomStream(seed: 54)
-    let student = stream.normal([5, 83]), teacher = stream.normal([5, 83])
+    let student = stream.normal([5, 83])
+    let teacher = stream.normal([5, 83])
     let t = Double(temperature)
     func distribution(_ x: Tensor, _ row: Int) -> [Double] {
       let cells = x.elements[row * 83..<row * 83 + 83].map { exp(Double($0) / t) }
@@ -115,7 +116,8 @@ import Testing
 
   @Test func meanSquareErrorAndSoftmaxHaveTheRightGradients() {
     var stream = RandomStream(seed: 56)
-    let a = stream.normal([7, 13]), b = stream.normal([7, 13])
+    let a = stream.normal([7, 13])
+    let b = stream.normal([7, 13])
     checkGradients(of: [a, b]) { $0[0].meanSquareError(to: $0[1]) }
     checkNeeds(MeanSquareErrorOp(), [a, b])
     checkGradients(of: [a]) { $0[0].softmax() }

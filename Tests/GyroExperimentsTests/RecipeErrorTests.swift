@@ -27,7 +27,7 @@ private func words(
   _ old: String, _ new: String, sourceLocation: SourceLocation = #_sourceLocation
 ) -> String {
   let text = soundRecipe.replacing(old, with: new)
-  #expect(text != soundRecipe, "the recipe does not contain '\(old)'", sourceLocation: sourceLocation)
+  #expect(text != soundRecipe, "'\(old)' is not there", sourceLocation: sourceLocation)
   do {
     _ = try Recipe(yaml: text, file: "tiny.yaml")
     return "no error"

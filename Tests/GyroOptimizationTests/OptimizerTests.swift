@@ -49,7 +49,8 @@ import Testing
     }
     #expect(
       OptimizerError.uncovered(["norm.weight"]).description
-        == "no optimizer group covers the parameter (norm.weight); end the list with a group for '*'")
+        == "no optimizer group covers the parameter (norm.weight); end the list with a group for '*'"
+    )
   }
 
   @Test("A group left empty by earlier ones throws")

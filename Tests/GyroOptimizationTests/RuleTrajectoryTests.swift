@@ -124,14 +124,14 @@ import Testing
     var point = start
     var first = [Double](repeating: 0, count: start.count)
     var second = first
-    var power1 = 1.0, power2 = 1.0
+    var (power1, power2) = (1.0, 1.0)
     for gradient in gradients {
       power1 *= beta1
       power2 *= beta2
       for i in point.indices {
         first[i] = beta1 * first[i] + (1 - beta1) * gradient[i]
         second[i] = beta2 * second[i] + (1 - beta2) * gradient[i] * gradient[i]
-        let mean = first[i] / (1 - power1), square = second[i] / (1 - power2)
+        let (mean, square) = (first[i] / (1 - power1), second[i] / (1 - power2))
         point[i] -= rate * (mean / (square.squareRoot() + epsilon) + decay * point[i])
       }
     }

@@ -14,7 +14,8 @@ import Testing
   static func plain(_ a: Tensor, _ b: Tensor, _ op: (Float, Float) -> Float) -> Tensor {
     let target = a.shape.broadcast(with: b.shape)!
     func place(_ flat: Int, _ shape: Shape) -> Int {
-      var rest = flat, place = 0
+      var rest = flat
+      var place = 0
       for axis in stride(from: target.rank - 1, through: 0, by: -1) {
         let index = rest % target.dimensions[axis]
         rest /= target.dimensions[axis]
@@ -31,7 +32,8 @@ import Testing
 
   @Test(arguments: shapes) func operatorsEqualThePlainLoop(_ a: Shape, _ b: Shape) {
     var stream = RandomStream(seed: 3)
-    let x = stream.normal(a), y = stream.normal(b)
+    let x = stream.normal(a)
+    let y = stream.normal(b)
     expectSameBits(x + y, Self.plain(x, y, +))
     expectSameBits(x - y, Self.plain(x, y, -))
     expectSameBits(x * y, Self.plain(x, y, *))
@@ -42,7 +44,9 @@ import Testing
 
   @Test func viewsGiveTheSameBitsAsTheirCopies() {
     var stream = RandomStream(seed: 4)
-    let x = stream.normal([40, 70]), y = stream.normal([70, 40]), z = stream.normal([5, 40, 90])
+    let x = stream.normal([40, 70])
+    let y = stream.normal([70, 40])
+    let z = stream.normal([5, 40, 90])
     expectSameBits(x.transposed() + y, x.transposed().copied() + y)
     expectSameBits(y - x.transposed(), y - x.transposed().copied())
     let slice = z.sliced(axis: 2, 11..<81)
@@ -64,8 +68,10 @@ import Testing
     // ⟨broadcast(x), y⟩ = ⟨x, reduced(y)⟩
     let target = a.broadcast(with: b)!
     var stream = RandomStream(seed: 5)
-    let x = stream.normal(a), y = stream.normal(target)
-    let left = x.broadcast(to: target).dot(y), right = x.dot(y.reduced(to: a))
+    let x = stream.normal(a)
+    let y = stream.normal(target)
+    let left = x.broadcast(to: target).dot(y)
+    let right = x.dot(y.reduced(to: a))
     #expect(abs(left - right) <= 1e-4 * (1 + abs(left)) * Double(target.count).squareRoot())
     #expect(y.reduced(to: a).shape == a)
   }
@@ -106,7 +112,8 @@ import Testing
   }
 
   @Test func notANumberPassesThrough() {
-    let x = Tensor([2], elements: [.nan, 1]), y = Tensor([2], elements: [1, .nan])
+    let x = Tensor([2], elements: [.nan, 1])
+    let y = Tensor([2], elements: [1, .nan])
     #expect(x.maximum(y).elements.allSatisfy { $0.isNaN })
     #expect(x.minimum(y).elements.allSatisfy { $0.isNaN })
     #expect(x.clamped(to: 0...1).elements[0].isNaN)

@@ -16,7 +16,8 @@ import Testing
 
   @Test(arguments: [0, 1, 2]) func paddingIsTheTransposeOfSlicing(_ axis: Int) {
     var stream = RandomStream(seed: 2)
-    let x = stream.normal([3, 4, 5]), y = stream.normal(x.shape.replacing(axis: axis, with: 2))
+    let x = stream.normal([3, 4, 5])
+    let y = stream.normal(x.shape.replacing(axis: axis, with: 2))
     let padded = y.padded(axis: axis, to: x.shape, at: 1)
     expectSameBits(padded.sliced(axis: axis, 1..<3), y)
     #expect(abs(padded.sumOfSquares() - y.sumOfSquares()) < 1e-4)

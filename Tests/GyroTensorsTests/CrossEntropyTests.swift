@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct CrossEntropyTests {
   static func plainRows(_ logits: Tensor, _ targets: [Int32]) -> [Double] {
-    let elements = logits.elements, columns = logits.shape.columns
+    let elements = logits.elements
+    let columns = logits.shape.columns
     return targets.enumerated().map { row, target in
       let cells = elements[row * columns..<(row + 1) * columns].map(Double.init)
       let top = cells.max()!

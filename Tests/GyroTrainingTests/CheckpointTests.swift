@@ -33,7 +33,9 @@ import Testing
   @Test("A state survives the file bit for bit, extra tensors and notes included")
   func roundTrip() throws {
     var (temporary, directory, state) = try written()
-    state.extra = ["range": Tensor([2, 2], elements: [.nan, -0.0, .infinity, 1e-45])]
+    state.extra = [
+      "range": Tensor([2, 2], elements: [.nan, -0.0, .infinity, .leastNonzeroMagnitude])
+    ]
     state.notes = ["recipe": "a \"quoted\" name\nin two lines, é"]
     state.best = BestResult(score: 0.1 + 0.2, step: 4)
     let file = try directory.write(state)

@@ -45,7 +45,7 @@ import Testing
     #expect(interruption.isRequested)
   }
 
-  @Test("The second signal ends the process at once")
+  @Test("The second signal ends the process at once", .timeLimit(.minutes(1)))
   func secondSignal() async {
     await #expect(processExitsWith: .signal(SIGINT)) {
       let interruption = Interruption.onSignals()

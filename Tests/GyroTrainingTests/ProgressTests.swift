@@ -9,7 +9,7 @@ import Testing
     _ style: ProgressReporter.Style, count: Int, of steps: Int, secondsPerStep: Double = 1
   ) throws -> String {
     var (text, now) = ("", 0.0)
-    let reporter = ProgressReporter(style: style, clock: { now }) { text += $0 }
+    let reporter = ProgressReporter(style: style, clock: { now }, write: { text += $0 })
     var (_, state) = try TinyRun.state()
     for step in 1...count {
       now += secondsPerStep

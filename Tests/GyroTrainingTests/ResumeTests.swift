@@ -58,12 +58,15 @@ import Testing
     #expect(try end(seed: 1) != end(seed: 2))
   }
 
-  @Test("A process killed at any moment leaves whole checkpoints, and its run can go on")
+  @Test(
+    "A process killed at any moment leaves whole checkpoints, and its run can go on",
+    .timeLimit(.minutes(2)))
   func killed() async throws {
     let temporary = try TemporaryDirectory()
     let path = temporary.url.path
     for milliseconds in [40, 90] {
-      await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, milliseconds = milliseconds as Int] in
+      await #expect(processExitsWith: .signal(SIGKILL)) {
+        [path = path as String, milliseconds = milliseconds as Int] in
         let directory = CheckpointDirectory(
           URL(fileURLWithPath: path), fingerprints: TinyRun(steps: 1).options.fingerprints)
         var (network, state) = try TinyRun.state()
@@ -100,14 +103,13 @@ import Testing
         TrainingOptions(
           steps: 10, schedule: try Schedule(peak: 0.1, steps: 10), clippingNorm: 1,
           accumulation: parts))
-      try trainer.run(
-        &state,
-        batch: { index in
-          let small = (0..<4 / parts).map { TinyNetwork.batch(index * (4 / parts) + $0) }
-          return TinyNetwork.Batch(
-            inputs: small.flatMap(\.inputs), targets: small.flatMap(\.targets))
-        }
-      ) { network.loss($0, $1, noise: 0) }
+      try trainer.run(&state) { index in
+        let small = (0..<4 / parts).map { TinyNetwork.batch(index * (4 / parts) + $0) }
+        return TinyNetwork.Batch(
+          inputs: small.flatMap(\.inputs), targets: small.flatMap(\.targets))
+      } loss: {
+        network.loss($0, $1, noise: 0)
+      }
       return ["hidden.weight", "hidden.bias", "output.weight"].flatMap {
         state.parameters[ParameterPath($0)].elements
       }

@@ -96,7 +96,8 @@ private struct TinyOp: Op {
   private func run(_ arguments: [Tensor]) -> ([Double], output: [Double], errors: [Double]) {
     let (x, h) = (TinyNetwork.inputs, TinyNetwork.hidden)
     let parts = arguments.map { $0.elements.map(Double.init) }
-    var activations: [Double] = [], errors: [Double] = []
+    var activations: [Double] = []
+    var errors: [Double] = []
     for (row, target) in targets.enumerated() {
       var output = 0.0
       for unit in 0..<h {
@@ -146,9 +147,11 @@ struct TinyRun {
     let saving = directory.map { CheckpointCallback($0, every: interval) }
     let trainer = Trainer(
       options, callbacks: callbacks + (saving.map { [$0] } ?? []), interruption: interruption)
-    try trainer.run(
-      &state, batch: { TinyNetwork.batch($0) }, size: \.count, absorb: network.absorb
-    ) { network.loss($0, $1) }
+    try trainer.run(&state, size: \.count, absorb: network.absorb) {
+      TinyNetwork.batch($0)
+    } loss: {
+      network.loss($0, $1)
+    }
   }
 }
 

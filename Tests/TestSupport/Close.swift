@@ -13,11 +13,13 @@ public func expectClose(
       sourceLocation: sourceLocation)
     return
   }
-  var worst = (place: -1, excess: Float(0)), wrong = 0
+  var worst = (place: -1, excess: Float(0))
+  var wrong = 0
   for place in values.indices {
     let (a, b) = (values[place], expected[place])
     if a == b || (a.isNaN && b.isNaN) { continue }
-    let difference = abs(a - b), allowed = absolute + relative * abs(b)
+    let difference = abs(a - b)
+    let allowed = absolute + relative * abs(b)
     if difference <= allowed { continue }
     wrong += 1
     let excess = difference.isNaN || allowed == 0 ? Float.infinity : difference / allowed

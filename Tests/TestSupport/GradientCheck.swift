@@ -4,8 +4,8 @@ public import Testing
 
 /// Checks the gradients of `body` by directional derivatives.
 ///
-/// The scalar f = Σ w · body(inputs), w a random cotangent, is moved along a random direction of one
-/// input at a time; the central difference is taken at three step sizes, because in Float32 a large
+/// The scalar f = Σ w · body(inputs), w a random cotangent, is moved along a random direction of
+/// one input at a time; the central difference is taken at three step sizes, because in Float32 a large
 /// step suffers from curvature and a small one from rounding, and the best must agree with the
 /// gradient. The difference is measured against the derivative or the spread Σ (gᵢ dᵢ)² of its
 /// terms, whichever is larger, so that a derivative that happens to vanish is no excuse.
@@ -63,8 +63,8 @@ public func checkGradients(
 }
 
 /// Checks an op's half of the contract of `needs`: for every mask, the pullback returns nil exactly
-/// where nobody wants a gradient, tensors of the inputs' shapes elsewhere, and the same bits as when
-/// all are wanted.
+/// where nobody wants a gradient, tensors of the inputs' shapes elsewhere, and the same bits as
+/// when all are wanted.
 public func checkNeeds<O: Op>(
   _ op: O, _ inputs: [Tensor], seed: UInt64 = 1, sourceLocation: SourceLocation = #_sourceLocation
 ) {

@@ -1,6 +1,7 @@
 #pragma once
 // All kernels, one header per family. Pointers are to contiguous, row-major Float32 unless said
 // otherwise; no kernel allocates on its hot path; loops are shared out by gyro_parallel_for.
+#include "gyro_clones.h"
 #include "gyro_copy.h"
 #include "gyro_quantize_int8.h"
 #include "gyro_convert.h"

@@ -38,7 +38,8 @@ void gyro_convolution_weight_gradient(const struct gyro_convolution *shape, cons
 void gyro_channel_sums(int64_t images, int64_t channels, int64_t plane, const float *source,
                        float *sums);
 
-/// Plain loops in double precision, slow. `sums` is scratch of `gyro_reference_convolution_scratch` bytes.
+/// Plain loops in double precision, slow. `sums` is scratch memory of
+/// `gyro_reference_convolution_scratch` bytes.
 int64_t gyro_reference_convolution_scratch(const struct gyro_convolution *shape);
 void gyro_reference_convolution_forward(const struct gyro_convolution *shape, const float *input,
                                         const float *weight, const float *bias, float *result,

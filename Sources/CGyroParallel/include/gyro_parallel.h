@@ -12,6 +12,9 @@ extern "C" {
 /// The pool is libgomp's, because the matrix library uses the same one: two
 /// pools on the same cores would fight. libgomp keeps one team of workers per
 /// calling thread, so heavy work should always be started from the same thread.
+/// Its workers spin while they wait: on cores shared with other processes a loop
+/// can take many times longer unless OMP_WAIT_POLICY=passive is set in the
+/// environment before the process starts.
 
 /// Receives a half-open range `[begin, end)` of the loop and the index of the
 /// executing thread, `0 ..< gyro_thread_count()`.

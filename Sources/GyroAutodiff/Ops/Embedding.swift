@@ -20,7 +20,8 @@ package struct EmbeddingOp: Op {
       shape.count == ids.count, "embedding: shape \(shape) does not hold \(ids.count) ids")
     let (vocabulary, width) = (table.shape[0], table.shape[1])
     for (place, id) in ids.enumerated() where id < 0 || id >= vocabulary {
-      preconditionFailure(
+      // Ids are data, not code: the message must survive an optimised build.
+      fatalError(
         "embedding: id \(id) at place \(place) is outside the vocabulary of \(vocabulary)")
     }
     let rows = table.withElements { source in

@@ -23,14 +23,16 @@ package struct KullbackLeiblerOp: Op {
 
   package func forward(_ inputs: [Tensor]) -> (output: Tensor, residual: Residual) {
     let student = inputs[0].contiguous()
-    let shape = student.shape, rows = shape.rows
+    let shape = student.shape
+    let rows = shape.rows
     precondition(
       shape == teacher.shape,
       "kullbackLeibler: student logits \(shape) and teacher logits \(teacher.shape) differ")
     precondition(
       temperature > 0, "kullbackLeibler: the temperature must be positive, not \(temperature)")
     var divergences = [Double](repeating: 0, count: rows)
-    var ofStudent = Tensor(uninitialized: [rows]), ofTeacher = Tensor(uninitialized: [rows])
+    var ofStudent = Tensor(uninitialized: [rows])
+    var ofTeacher = Tensor(uninitialized: [rows])
     student.withElements { student in
       teacher.withElements { teacher in
         ofStudent.withMutableElements { ofStudent in

@@ -41,7 +41,8 @@ public struct ImageModelConfiguration: Sendable, Equatable {
     case .lenet:
       guard image[1] == image[2], image[1] >= 10 else {
         throw .outOfRange(
-          key: "image", value: "\(image)", reason: "GyroLeNet takes square images of at least 10×10")
+          key: "image", value: "\(image)", reason: "GyroLeNet takes square images of at least 10×10"
+        )
       }
       return LeNet(channels: image[0], size: image[1], classes: classes, build)
     case .resnet(let widths, let blocks):

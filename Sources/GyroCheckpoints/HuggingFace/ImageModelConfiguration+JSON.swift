@@ -8,7 +8,7 @@ extension ImageModelConfiguration {
     var image: [Int]
     var classes: Int
     var widths: [Int]?
-    var blocks_per_stage: Int?
+    var blocksPerStage: Int?
     var stem: Int?
     var blocks: [MobileNetConfiguration.Block]?
     var hidden: [Int]?
@@ -18,7 +18,9 @@ extension ImageModelConfiguration {
   init(json data: Data) throws(ConfigurationError) {
     let record: Record
     do {
-      record = try JSONDecoder().decode(Record.self, from: data)
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      record = try decoder.decode(Record.self, from: data)
     } catch DecodingError.keyNotFound(let key, _) {
       throw .missing(key: key.stringValue)
     } catch DecodingError.typeMismatch(let type, let context) {
@@ -38,7 +40,7 @@ extension ImageModelConfiguration {
     case "GyroResNet":
       architecture = .resnet(
         widths: try needed(record.widths, "widths"),
-        blocksPerStage: try needed(record.blocks_per_stage, "blocks_per_stage"))
+        blocksPerStage: try needed(record.blocksPerStage, "blocks_per_stage"))
     case "GyroMobileNet":
       architecture = .mobilenet(
         stem: try needed(record.stem, "stem"), blocks: try needed(record.blocks, "blocks"))
@@ -83,13 +85,14 @@ extension ImageModelConfiguration {
     case .lenet: break
     case .resnet(let widths, let blocks):
       record.widths = widths
-      record.blocks_per_stage = blocks
+      record.blocksPerStage = blocks
     case .mobilenet(let stem, let blocks):
       record.stem = stem
       record.blocks = blocks
     case .perceptron(let hidden): record.hidden = hidden
     }
     let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     // Whole numbers and names cannot fail to encode.
     return try! encoder.encode(record)

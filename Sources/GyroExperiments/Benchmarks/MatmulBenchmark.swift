@@ -1,5 +1,5 @@
 import GyroQuantization
-public import GyroTensors
+import GyroTensors
 
 /// How fast matrix products run, at the shapes of the training workload.
 public struct MatmulBenchmark: Sendable {

@@ -14,6 +14,13 @@ public struct TrainingBenchmark: Sendable {
     public let batch: Int
     public let length: Int
 
+    public init(name: String, configuration: LlamaConfiguration, batch: Int, length: Int) {
+      self.name = name
+      self.configuration = configuration
+      self.batch = batch
+      self.length = length
+    }
+
     /// 34 million parameters in batches of 8 × 256 tokens: the workload of the peers' scripts.
     public static let llama30m = Workload(
       name: "llama-30m",

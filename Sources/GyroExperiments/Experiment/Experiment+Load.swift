@@ -31,7 +31,10 @@ extension Experiment {
     configuration.tiedEmbeddings = recipe.tied
     configuration.rotaryBase = recipe.rotaryBase
     configuration.normEpsilon = Float(recipe.normEpsilon)
-    configuration.beginningOfText = tokenizer.beginningOfText.map(Int.init)
+    // A vocabulary learned here never saw a beginning of text, so a model cannot start from one.
+    if tokenizerFile != nil {
+      configuration.beginningOfText = tokenizer.beginningOfText.map(Int.init)
+    }
     configuration.endOfText = tokenizer.endOfText.map { [Int($0)] } ?? []
     let (model, parameters) = Llama.initialized(configuration, seed: UInt64(self.recipe.seed))
     return LanguageModel(model: model, parameters: parameters, tokenizer: tokenizer)
@@ -71,7 +74,8 @@ extension Experiment {
           what: name, reason: "the model's folder has no tokenizer.json, so text has no tokens")
       }
       try say(.note("reading \(files.count) files of text for \(name)"))
-      let stream = try TokenStream(files: files, tokenizer: tokenizer)
+      let stream = try TokenStream(
+        files: files, tokenizer: tokenizer, separator: tokenizer.endOfText)
       try stream.check(vocabularySize: language.configuration.vocabulary)
       return .stream(stream, name: name)
     case .generated(let tokens, let seed):

@@ -74,7 +74,8 @@ private struct Resolver {
     let folder = try existing(path, "model", "there is no such folder")
     guard FileManager.default.fileExists(atPath: folder.appending(path: "config.json").path) else {
       throw .missingFile(
-        places["model"], path: path, reason: "the folder has no config.json, so it is no checkpoint")
+        places["model"], path: path, reason: "the folder has no config.json, so it is no checkpoint"
+      )
     }
     return folder
   }

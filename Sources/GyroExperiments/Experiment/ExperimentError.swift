@@ -16,13 +16,13 @@ public enum ExperimentError: Error, Sendable, Equatable, CustomStringConvertible
   public var description: String {
     switch self {
     case .alreadyRun(let folder):
-      "\(folder) already holds a run; continue it with --resume, replace it with --overwrite, or "
+      "\(folder) already holds a run; continue it with --resume, replace it with --fresh, or "
         + "choose another folder with --output"
     case .differentRecipe(let folder, let there, let here):
       "\(folder) holds a run of another recipe: '\(there)' there, '\(here)' here. Resume with the "
         + "recipe and --set values it was started with, or choose another folder with --output"
     case .damagedState(let file, let reason):
-      "\(file) is damaged: \(reason). Start the run afresh with --overwrite"
+      "\(file) is damaged: \(reason). Start the run afresh with --fresh"
     case .tooLittleText(let source, let tokens, let needed):
       "\(source) gives \(tokens) tokens, but one window needs \(needed); add text or lower 'length'"
     case .unfit(let what, let reason):

@@ -204,8 +204,8 @@ struct StageRunner<T: ExperimentTask> {
       try options(of: stage), callbacks: callbacks, interruption: context.interruption)
     try trainer.run(
       &state, instrumentation: arithmetic.instrumentation, precision: precision,
-      recomputesActivations: stage.recompute, batch: batches, size: task.size(of:),
-      absorb: { task.absorb($0, into: &$1) },
+      recomputesActivations: stage.recompute, size: task.size(of:),
+      absorb: { task.absorb($0, into: &$1) }, batch: batches,
       loss: { task.loss($0, $1, teacher: teacher, precision: precision) })
     parameters = state.evaluated
     lastMeasured = nil

@@ -62,7 +62,8 @@ public struct CheckpointInspection: Sendable, Encodable {
   }
 
   private static func config(of folder: URL) -> (String?, String?) {
-    guard let data = FileManager.default.contents(atPath: folder.appending(path: "config.json").path),
+    let file = folder.appending(path: "config.json")
+    guard let data = FileManager.default.contents(atPath: file.path),
       let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any]
     else { return (nil, nil) }
     let architecture = (object["architectures"] as? [String])?.first

@@ -8,8 +8,8 @@ enum SchemeReader {
       struct Record: Decodable { let scheme: QuantizationScheme }
       let gyro: Record?
     }
-    guard let data = FileManager.default.contents(atPath: folder.appending(path: "config.json").path)
-    else { return nil }
+    let file = folder.appending(path: "config.json")
+    guard let data = FileManager.default.contents(atPath: file.path) else { return nil }
     return try? JSONDecoder().decode(Config.self, from: data).gyro?.scheme
   }
 }

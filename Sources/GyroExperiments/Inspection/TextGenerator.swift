@@ -35,8 +35,10 @@ public struct TextGenerator {
     }
     self.tokenizer = tokenizer
     let scheme = language.scheme ?? (quantized ? QuantizationScheme.int8 : nil)
-    plan = try scheme.map { try QuantizationPlan($0, for: language.parameters) }
-    parameters = try plan?.frozen(language.parameters) ?? language.parameters
+    let float = language.parameters
+    let plan = try scheme.map { try QuantizationPlan($0, for: float) }
+    parameters = try plan?.frozen(float) ?? float
+    self.plan = plan
   }
 
   /// What the user should know about the checkpoint.

@@ -96,7 +96,8 @@ extension Recipe {
         if case .llama(let llama) = model, train.length > llama.context {
           throw .conflict(
             element.place,
-            reason: "length (\(train.length)) is longer than the model's context (\(llama.context))")
+            reason: "length (\(train.length)) is longer than the model's context "
+              + "(\(llama.context))")
         }
       case .export: break
       }
@@ -110,7 +111,8 @@ extension Recipe {
       case (.llama, _) where source.isImages:
         throw .conflict((reader ?? root).place, reason: "a language model cannot learn from images")
       case (.classifier, _) where !source.isImages:
-        throw .conflict((reader ?? root).place, reason: "an image classifier cannot learn from text")
+        throw .conflict(
+          (reader ?? root).place, reason: "an image classifier cannot learn from text")
       default: break
       }
     }

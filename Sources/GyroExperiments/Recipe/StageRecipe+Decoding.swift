@@ -17,8 +17,8 @@ extension StageRecipe {
 extension EvaluateStage {
   init(_ reader: RecipeReader, default name: String, rounds: Bool) throws(RecipeError) {
     // `- evaluate:` alone stands for the defaults.
-    let map = try reader.isNull
-      ? nil : reader.mapping(rounds ? ["label", "limit", "length"] : ["label", "quantized", "limit", "length"])
+    let keys = ["label", "limit", "length"] + (rounds ? [] : ["quantized"])
+    let map = try reader.isNull ? nil : reader.mapping(keys)
     label = try map?["label"]?.string() ?? name
     quantized = rounds ? true : try map?["quantized"]?.flag()
     limit = try map?["limit"]?.integer(1...Int.max)

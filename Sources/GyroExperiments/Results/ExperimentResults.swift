@@ -14,6 +14,18 @@ public struct ExperimentResults: Sendable, Equatable, Codable {
     public var path: String?
     /// The time it took; it differs from run to run, everything else does not.
     public var seconds: Double
+
+    public init(
+      kind: String, label: String, quantized: Bool, figures: [String: Double],
+      path: String? = nil, seconds: Double
+    ) {
+      self.kind = kind
+      self.label = label
+      self.quantized = quantized
+      self.figures = figures
+      self.path = path
+      self.seconds = seconds
+    }
   }
 
   public var name: String
@@ -25,6 +37,11 @@ public struct ExperimentResults: Sendable, Equatable, Codable {
   /// Number of trained elements.
   public var parameters: Int
   public var stages: [Stage] = []
+
+  private enum CodingKeys: String, CodingKey {
+    case name, description, scheme, precision, parameters, stages
+    case schemeFingerprint = "scheme_fingerprint"
+  }
 
   /// The stages that measured something, in order.
   public var measurements: [Stage] { stages.filter { $0.figures["loss"] != nil } }
@@ -43,13 +60,6 @@ public struct ExperimentResults: Sendable, Equatable, Codable {
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     return try encoder.encode(self) + Data("\n".utf8)
-  }
-
-  static func decoded(from data: Data) throws -> ExperimentResults {
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return try decoder.decode(ExperimentResults.self, from: data)
   }
 
   /// The figures as a plain table, one line per measurement.

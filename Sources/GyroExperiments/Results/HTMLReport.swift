@@ -59,7 +59,8 @@ struct HTMLReport {
   private func curve(_ label: String, _ points: [(step: Int, loss: Double)]) -> String {
     let finite = points.filter { $0.loss.isFinite }
     guard finite.count > 1, let first = finite.first, let last = finite.last else { return "" }
-    let low = finite.map(\.loss).min()!, high = finite.map(\.loss).max()!
+    let low = finite.map(\.loss).min()!
+    let high = finite.map(\.loss).max()!
     let (width, height, margin) = (800.0, 280.0, 50.0)
     func x(_ step: Int) -> Double {
       margin + (width - 2 * margin) * Double(step - first.step)

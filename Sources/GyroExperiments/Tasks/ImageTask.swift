@@ -51,7 +51,8 @@ struct ImageTask: ExperimentTask {
       let logits = model.model(Variable(constant: batch.images), pass)
       if let fault = pass.fault { throw fault }
       correct += Self.hits(logits.value, batch.labels)
-      loss += Double(logits.crossEntropy(targets: batch.labels).value.item)
+      loss +=
+        Double(logits.crossEntropy(targets: batch.labels).value.item)
         * Double(batch.labels.count)
       seen += batch.labels.count
       try progress(seen, set.count)
@@ -85,7 +86,8 @@ struct ImageTask: ExperimentTask {
     guard set.classCount <= model.configuration.classes else {
       throw ExperimentError.unfit(
         what: name,
-        reason: "the largest label is \(set.classCount - 1), the model has \(model.configuration.classes) classes")
+        reason: "the largest label is \(set.classCount - 1), the model has "
+          + "\(model.configuration.classes) classes")
     }
     return set
   }

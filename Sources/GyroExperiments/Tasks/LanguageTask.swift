@@ -6,7 +6,7 @@ import GyroModels
 import GyroQuantization
 import GyroTensors
 
-/// Next-token prediction with a Llama. The loss is in nats per token; perplexity is its exponential.
+/// Next-token prediction with a Llama. The loss is in nats per token, perplexity its exponential.
 struct LanguageTask: ExperimentTask {
   /// Tokens to train or evaluate on.
   enum Text {

@@ -27,7 +27,8 @@ public struct Matrix64: DenseMatrix, Equatable {
   /// The numbers of a Float32 matrix, unchanged.
   public init(_ tensor: Tensor) {
     self.init(
-      rows: tensor.rowCount, columns: tensor.columnCount, elements: tensor.elements.map(Double.init))
+      rows: tensor.rowCount, columns: tensor.columnCount,
+      elements: tensor.elements.map(Double.init))
   }
 
   /// Ones on the diagonal.
@@ -95,7 +96,8 @@ public struct Matrix64: DenseMatrix, Equatable {
     precondition(
       a.rows == b.rows && a.columns == b.columns,
       "Matrix64 \(name): \(a.rows)×\(a.columns) and \(b.rows)×\(b.columns) differ")
-    return Matrix64(rows: a.rows, columns: a.columns, elements: zip(a.elements, b.elements).map(body))
+    return Matrix64(
+      rows: a.rows, columns: a.columns, elements: zip(a.elements, b.elements).map(body))
   }
 
   /// The square root of the sum of squares.

@@ -36,7 +36,8 @@ public struct CheckpointDirectory: Sendable {
     let file = url.appendingPathComponent(
       "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".safetensors")
     try TrainingCheckpoint.write(state, fingerprints: fingerprints, to: file)
-    for old in checkpoints.dropFirst(keeping) where old.lastPathComponent != file.lastPathComponent {
+    for old in checkpoints.dropFirst(keeping) where old.lastPathComponent != file.lastPathComponent
+    {
       try? FileManager.default.removeItem(at: old)
     }
     return file

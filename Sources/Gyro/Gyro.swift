@@ -1,0 +1,12 @@
+/// `import Gyro` gives a custom training loop all it needs: tensors, differentiation, models, data,
+/// quantization, checkpoints and the trainer.
+@_exported import GyroAutodiff
+@_exported import GyroCheckpoints
+@_exported import GyroDatasets
+@_exported import GyroExperiments
+@_exported import GyroModels
+@_exported import GyroOptimization
+@_exported import GyroQuantization
+@_exported import GyroTensors
+@_exported import GyroText
+@_exported import GyroTraining
