@@ -1,6 +1,7 @@
 # Gyro: the two commands a newcomer needs are `make quickstart` and `make test`.
 SWIFT ?= swift
-BUILD = -c release
+# Tests look inside modules, so everything is compiled for testing, once.
+BUILD = -c release -Xswiftc -enable-testing
 GYRO = .build/release/gyro
 
 .PHONY: quickstart test build dependencies format lint bench docs clean help

@@ -109,8 +109,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["GyroTensors", "GyroAutodiff", "GyroModels"],
       path: "Tests/TestSupport", swiftSettings: swift),
-    tests("GyroTensors", ["CGyroMatmul", "CGyroKernels", "CGyroParallel"]),
-    tests("GyroAutodiff", ["GyroTensors"]),
+    tests("GyroTensors", ["CGyroMatmul", "CGyroKernels", "CGyroParallel", "COpenBLAS"]),
+    tests("GyroAutodiff", ["GyroTensors", "CGyroKernels", "CGyroParallel"]),
     tests("GyroModels", ["GyroTensors", "GyroAutodiff", "GyroCheckpoints"]),
     tests("GyroText", []),
     tests("GyroDatasets", ["GyroTensors", "GyroText", "CZlib"]),

@@ -3,7 +3,7 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-#include "gyro_math.h"
+#include "attention_weight.h"
 
 typedef struct {
   gyro_attention shape;
@@ -11,10 +11,11 @@ typedef struct {
   float *query_gradient, *key_gradient, *value_gradient, *scratch;
 } Backward;
 
-/// What one thread works in: one block of each operand, and whole heads of what is summed.
+/// What one thread works in: blocks of what belongs to keys, whole heads of what belongs to
+/// queries.
 typedef struct {
-  float *scores, *slopes, *transposed_keys, *transposed_values, *keys, *queries, *gradients,
-      *key_sums, *value_sums, *query_sums, *overlaps;
+  float *scores, *slopes, *transposed_keys, *transposed_values, *keys, *key_sums, *value_sums,
+      *queries, *gradients, *query_sums, *overlaps;
 } Work;
 
 /// Cuts a thread's scratch memory into parts; returns its size.
@@ -23,12 +24,12 @@ static int64_t divide(const gyro_attention *s, float *memory, Work *work) {
   const int64_t group = s->query_heads / s->key_heads, square = gyro_query_block * gyro_key_block;
   const int64_t sizes[] = {
       square, square, gyro_key_block * size, gyro_key_block * size, gyro_key_block * width,
-      gyro_query_block * width, gyro_query_block * width, gyro_key_block * width,
-      gyro_key_block * width, s->queries * group * width, s->queries * group,
+      gyro_key_block * width, gyro_key_block * width, s->queries * group * width,
+      s->queries * group * width, s->queries * group * width, s->queries * group,
   };
   float **parts[] = {
       &work->scores, &work->slopes, &work->transposed_keys, &work->transposed_values, &work->keys,
-      &work->queries, &work->gradients, &work->key_sums, &work->value_sums, &work->query_sums,
+      &work->key_sums, &work->value_sums, &work->queries, &work->gradients, &work->query_sums,
       &work->overlaps,
   };
   int64_t place = 0;
@@ -47,10 +48,11 @@ int64_t gyro_attention_backward_scratch(const gyro_attention *attention) {
 /// Row by row, the inner product of the output and its gradient: what the softmax's derivative
 /// subtracts.
 GYRO_CLONES
-static void overlap(const float *output, const float *gradient, int64_t stride, int64_t rows,
-                    int64_t size, float *overlaps) {
+static void overlap(const float *output, int64_t stride, const float *gradient, int64_t width,
+                    int64_t rows, int64_t size, float *overlaps) {
   for (int64_t row = 0; row < rows; row++) {
-    const float *a = output + row * stride, *b = gradient + row * stride;
+    const float *a = output + row * stride, *b = gradient + row * width;
+    gyro_prefetch_row(a + 8 * stride, size);
     gyro_lanes sum = {0};
     int64_t i = 0;
     for (; i + gyro_lane_count <= size; i += gyro_lane_count) {
@@ -79,15 +81,13 @@ static void differentiate(int64_t rows, int64_t keys, int64_t reach, float scale
     int64_t chunk = 0;
     for (; chunk < visible; chunk += gyro_lane_count)
       for (int64_t i = chunk; i < chunk + gyro_lane_count; i++) {
-        const float weight = gyro_exp(p[i] * scale - log_sum);
-        const float slope = weight * (d[i] - overlap) * scale;
-        p[i] = i < visible ? weight : 0;
+        p[i] = gyro_attention_weight(p[i] * scale - log_sum, i < visible);
+        const float slope = p[i] * (d[i] - overlap) * scale;
         d[i] = i < visible ? slope : 0;
       }
-    for (; chunk < keys; chunk += gyro_lane_count) {
-      const gyro_lanes zero = {0};
-      GYRO_STORE(p + chunk, zero);
-      GYRO_STORE(d + chunk, zero);
+    if (chunk < keys) {
+      GYRO_STORE(p + chunk, gyro_attention_zeros);
+      GYRO_STORE(d + chunk, gyro_attention_zeros);
     }
   }
 }
@@ -99,42 +99,41 @@ static void step(const Backward *job, const Work *work, int64_t batch, int64_t h
   const int64_t size = s->head_size, width = gyro_product_padded(size);
   const int64_t rows = gyro_smaller(gyro_query_block, s->queries - first);
   const int64_t count = gyro_smaller(gyro_key_block, s->keys - key);
-  const int64_t stride = s->query_heads * size;
-  const int64_t place = ((batch * s->queries + first) * s->query_heads + head) * size;
-  gyro_gather_rows(job->queries + place, stride, rows, size, work->queries);
-  gyro_gather_rows(job->output_gradient + place, stride, rows, size, work->gradients);
+  const int64_t place = member * s->queries + first;
+  const float *queries = work->queries + place * width;
+  const float *gradients = work->gradients + place * width;
   gyro_product scores = {
       .m = rows, .n = gyro_product_padded(count), .k = size,
-      .a = work->queries, .a_stride = width, .b = work->transposed_keys, .b_stride = gyro_key_block,
+      .a = queries, .a_stride = width, .b = work->transposed_keys, .b_stride = gyro_key_block,
       .c = work->scores, .c_stride = gyro_key_block,
       .reach = gyro_attention_reach(s, first, key)};
   gyro_product_scores(&scores);
-  scores.a = work->gradients;
+  scores.a = gradients;
   scores.b = work->transposed_values;
   scores.c = work->slopes;
   gyro_product_scores(&scores);
   differentiate(rows, count, scores.reach, s->scale,
                 job->log_sums + (batch * s->query_heads + head) * s->queries + first,
-                work->overlaps + member * s->queries + first, work->scores, work->slopes);
+                work->overlaps + place, work->scores, work->slopes);
   if (job->query_gradient)
     gyro_product_by_query(
         &(gyro_product){
             .m = rows, .n = width, .k = count, .reach = scores.reach,
             .a = work->slopes, .a_stride = gyro_key_block, .b = work->keys, .b_stride = width,
-            .c = work->query_sums + (member * s->queries + first) * width, .c_stride = width},
+            .c = work->query_sums + place * width, .c_stride = width},
         key > 0);
   gyro_product sums = {
       .m = count, .n = width, .k = rows, .reach = scores.reach,
       .a_stride = gyro_key_block, .b_stride = width, .c_stride = width};
   if (job->key_gradient) {
     sums.a = work->slopes;
-    sums.b = work->queries;
+    sums.b = queries;
     sums.c = work->key_sums;
     gyro_product_by_key(&sums);
   }
   if (job->value_gradient) {
     sums.a = work->scores;
-    sums.b = work->gradients;
+    sums.b = gradients;
     sums.c = work->value_sums;
     gyro_product_by_key(&sums);
   }
@@ -181,9 +180,14 @@ static void key_heads(void *context, int64_t begin, int64_t end, int thread) {
   for (int64_t unit = begin; unit < end; unit++) {
     const int64_t batch = unit / s->key_heads, key_head = unit % s->key_heads;
     const int64_t place = (batch * s->queries * s->query_heads + key_head * group) * size;
-    for (int64_t member = 0; member < group; member++)
-      overlap(job->output + place + member * size, job->output_gradient + place + member * size,
-              stride, s->queries, size, work.overlaps + member * s->queries);
+    for (int64_t member = 0; member < group; member++) {
+      const int64_t here = place + member * size, row = member * s->queries;
+      gyro_gather_rows(job->queries + here, stride, s->queries, size, work.queries + row * width);
+      gyro_gather_rows(job->output_gradient + here, stride, s->queries, size,
+                       work.gradients + row * width);
+      overlap(job->output + here, stride, work.gradients + row * width, width, s->queries, size,
+              work.overlaps + row);
+    }
     for (int64_t key = 0; key < s->keys; key += gyro_key_block)
       key_block(job, &work, batch, key_head, key);
     if (job->query_gradient)

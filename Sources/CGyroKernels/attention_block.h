@@ -30,14 +30,19 @@ static inline int64_t gyro_visible(int64_t row, int64_t reach, int64_t keys) {
   return seen < 0 ? 0 : seen < keys ? seen : keys;
 }
 
+/// Asks for a row some time before it is read: heads are too far apart for the processor to guess.
+static inline __attribute__((always_inline)) void gyro_prefetch_row(const float *row,
+                                                                    int64_t columns) {
+  for (int64_t line = 0; line < columns; line += 16) __builtin_prefetch(row + line);
+}
+
 /// Rows side by side, each padded with zeros to a multiple of 16: heads lie apart in a power of two
 /// that maps to few places of the nearest cache.
 static inline void gyro_gather_rows(const float *source, int64_t stride, int64_t rows,
                                     int64_t columns, float *destination) {
   const int64_t padded = gyro_product_padded(columns);
   for (int64_t row = 0; row < rows; row++) {
-    for (int64_t line = 0; line < columns; line += 16)
-      __builtin_prefetch(source + (row + 8) * stride + line);
+    gyro_prefetch_row(source + (row + 8) * stride, columns);
     memcpy(destination + row * padded, source + row * stride, (size_t)columns * sizeof(float));
     if (padded > columns)
       memset(destination + row * padded + columns, 0, (size_t)(padded - columns) * sizeof(float));

@@ -6,7 +6,7 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-#include "gyro_math.h"
+#include "attention_weight.h"
 
 typedef struct {
   gyro_attention shape;
@@ -96,21 +96,24 @@ static void dot_scores(const float *queries, int64_t query_stride, int64_t rows,
     (x) = (gyro_lanes)(((gyro_lanes_bits)other_ & above_) | ((gyro_lanes_bits)(x) & ~above_)); \
   } while (0)
 
-/// Row by row the largest visible score of a block, times the scale. The end of a row's last chunk
-/// becomes minus infinity where it is invisible.
+/// Row by row the largest visible score of a block, times the scale.
 GYRO_CLONES
 static void find_largest(int64_t rows, int64_t keys, int64_t reach, float scale,
-                         float *restrict scores, float *restrict largest) {
+                         const float *restrict scores, float *restrict largest) {
   for (int64_t row = 0; row < rows; row++) {
-    float *restrict s = scores + row * gyro_key_block;
+    const float *restrict s = scores + row * gyro_key_block;
     const int64_t visible = gyro_visible(row, reach, keys);
-    gyro_lanes best = (gyro_lanes){0} - FLT_MAX;
-    for (int64_t chunk = 0; chunk < visible; chunk += gyro_lane_count) {
-      if (chunk + gyro_lane_count > visible)
-        for (int64_t i = 0; i < gyro_lane_count; i++)
-          s[chunk + i] = chunk + i < visible ? s[chunk + i] : -INFINITY;
-      gyro_lanes x;
+    gyro_lanes best = (gyro_lanes){0} - FLT_MAX, x;
+    int64_t chunk = 0;
+    for (; chunk + gyro_lane_count <= visible; chunk += gyro_lane_count) {
       GYRO_LOAD(x, s + chunk);
+      RAISE(best, x);
+    }
+    if (chunk < visible) {
+      float last[gyro_lane_count];
+      for (int64_t i = 0; i < gyro_lane_count; i++)
+        last[i] = chunk + i < visible ? s[chunk + i] : -FLT_MAX;
+      GYRO_LOAD(x, last);
       RAISE(best, x);
     }
     FOLD(best, RAISE);
@@ -118,8 +121,8 @@ static void find_largest(int64_t rows, int64_t keys, int64_t reach, float scale,
   }
 }
 
-/// Scores become weights relative to the running maximum `largest`, zero where invisible; the sums
-/// and the output so far shrink to that maximum.
+/// Scores become weights relative to the running maximum `largest`; the sums and the output so far
+/// shrink to that maximum.
 GYRO_CLONES
 static void exponentiate(int64_t rows, int64_t keys, int64_t reach, float scale,
                          float *restrict scores, const float *restrict largest,
@@ -129,23 +132,18 @@ static void exponentiate(int64_t rows, int64_t keys, int64_t reach, float scale,
     float *restrict s = scores + row * gyro_key_block;
     const int64_t visible = gyro_visible(row, reach, keys);
     const float maximum = largest[row], factor = shrink[row];
-    gyro_lanes sum = {0};
+    gyro_lanes sum = {0}, x;
     int64_t chunk = 0;
     for (; chunk < visible; chunk += gyro_lane_count) {
       for (int64_t i = chunk; i < chunk + gyro_lane_count; i++)
-        s[i] = gyro_exp(s[i] * scale - maximum);
-      gyro_lanes x;
+        s[i] = gyro_attention_weight(s[i] * scale - maximum, i < visible);
       GYRO_LOAD(x, s + chunk);
       sum += x;
     }
-    for (; chunk < keys; chunk += gyro_lane_count) {
-      const gyro_lanes zero = {0};
-      GYRO_STORE(s + chunk, zero);
-    }
+    if (chunk < keys) GYRO_STORE(s + chunk, gyro_attention_zeros);
     FOLD(sum, ADD);
     sums[row] = sums[row] * factor + sum[0];
     for (chunk = 0; chunk < width; chunk += gyro_lane_count) {
-      gyro_lanes x;
       GYRO_LOAD(x, output + row * width + chunk);
       x *= factor;
       GYRO_STORE(output + row * width + chunk, x);
@@ -161,7 +159,7 @@ static void raise_largest(int64_t rows, float *restrict block, float *restrict l
     const float before = largest[row];
     const float after = block[row] > before ? block[row] : before;
     largest[row] = after;
-    block[row] = gyro_exp(before - after);
+    block[row] = gyro_attention_weight(before - after, 1);
   }
 }
 

@@ -146,6 +146,9 @@ INLINE void transpose(const gyro_product *p) {
     const float *from = p->a + row * p->a_stride;
     float *to = p->c + row;
     const int64_t count = p->m - row < lanes ? p->m - row : lanes;
+    for (int64_t i = 0; i < lanes; i++)  // the next rows, which lie too far apart to be guessed
+      for (int64_t line = 0; line < p->n; line += lanes)
+        __builtin_prefetch(from + (lanes + i) * p->a_stride + line);
     int64_t column = 0;
     if (count == lanes)
       for (; column + lanes <= p->n; column += lanes)

@@ -8,7 +8,9 @@
 /// result.
 ///
 /// Causal attention leaves out a corner of the product. Query i of a block may see key j of a block
-/// when j ≤ i + reach; a reach of at least k or n leaves out nothing.
+/// when j ≤ i + reach; a reach of at least k or n leaves out nothing. Whole tiles are left out;
+/// where the mask cuts through one, A must hold zeros, which are read for at most 8 keys after a
+/// query's last visible one.
 typedef struct {
   int64_t m, n, k;
   const float *a;
@@ -30,12 +32,12 @@ static inline int64_t gyro_product_padded(int64_t count) {
 /// C[query, key] = A[query, ·] · B[·, key]. Tiles without a visible key are not written.
 void gyro_product_scores(const gyro_product *product);
 
-/// C[query, ·] = or += Σ A[query, key] · B[key, ·] over visible keys; A is zero where the mask cuts
-/// through a tile. Queries that see no key of the block are left alone.
+/// C[query, ·] = or += Σ A[query, key] · B[key, ·] over visible keys. Queries that see no key of
+/// the block are left alone.
 void gyro_product_by_query(const gyro_product *product, int accumulate);
 
-/// C[key, ·] += Σ A[query, key] · B[query, ·] over queries that see the key: A is read by columns
-/// (k counts queries, m keys), and zero where the mask cuts through a tile.
+/// C[key, ·] += Σ A[query, key] · B[query, ·] over queries that see the key: A is read by columns,
+/// k counts queries and m keys.
 void gyro_product_by_key(const gyro_product *product);
 
 /// C[column, row] = A[row, column] for m rows and n columns. Rows of C are zero from m to the next

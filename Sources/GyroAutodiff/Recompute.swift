@@ -1,4 +1,4 @@
-package import GyroTensors
+import GyroTensors
 
 extension Variable {
   /// Activation recomputation: runs `body` without recording it, and once more, recorded, when the

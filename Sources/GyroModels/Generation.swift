@@ -1,5 +1,5 @@
 import Glibc
-public import GyroTensors
+import GyroTensors
 
 /// How the next token is chosen from a row of logits.
 public struct Sampling: Sendable, Equatable {

@@ -1,4 +1,4 @@
-public import GyroTensors
+import GyroTensors
 
 /// The keys and values of all positions a model has seen, per layer, in Float32.
 public struct GenerationCache: Sendable {

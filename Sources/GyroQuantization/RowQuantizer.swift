@@ -27,4 +27,6 @@ public enum RowQuantizer {
 /// A row that holds a value that is not finite.
 public struct NotFiniteRow: Error, Sendable, Equatable {
   public let row: Int
+
+  public init(row: Int) { self.row = row }
 }

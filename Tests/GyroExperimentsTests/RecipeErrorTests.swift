@@ -148,8 +148,8 @@ private func words(
 
   @Test func whatCannotGoTogetherIsSaid() {
     #expect(
-      words("rate: 1e-4", "warmup: 3, rate: 1e-4")
-        == "tiny.yaml, line 14: stages[2]: warmup (3) must be shorter than steps (3)")
+      words("rate: 1e-4", "warmup: 4, rate: 1e-4")
+        == "tiny.yaml, line 14: stages[2]: warmup (4) must not be longer than steps (3)")
     #expect(
       words("label: tuned", "label: float")
         == "tiny.yaml, line 15: stages[3]: the label 'float' is used by a stage before")

@@ -148,7 +148,7 @@ import Testing
   @Test func distillationFromTheFloatModelStartsNearZero() throws {
     try withTemporaryFolder { folder in
       let recipe = tinyRecipe.replacing(
-        "rate: 1e-3", with: "rate: 1e-3\n        loss: distillation")
+        "rate: 1e-3", with: "rate: 1e-3\n      loss: distillation")
       let run = folder.appending(path: "run")
       try experiment(folder, recipe).run(output: run)
       let first = try #require(try metrics(run).first?["loss"])
@@ -169,7 +169,8 @@ import Testing
 
   @Test func aPatternThatKeepsNothingIsAnError() throws {
     try withTemporaryFolder { folder in
-      let recipe = tinyRecipe.replacing("seed: 3\n", with: "seed: 3\n")
+      let recipe =
+        tinyRecipe
         .replacing("  activations: { format: int8 }", with: "  keep: [lm_haed]")
       #expect(throws: QuantizationError.unmatched("lm_haed")) {
         try experiment(folder, recipe).run(output: folder.appending(path: "run"))

@@ -6,9 +6,6 @@ import Testing
 
 @Suite("Llama family against float64 PyTorch (Goldens/generate_llama.py)")
 struct LlamaGoldenTests {
-  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .appendingPathComponent("Goldens")
-
   private struct Golden {
     let checkpoint: LanguageModel
     let expected: SafetensorsFile
@@ -16,7 +13,7 @@ struct LlamaGoldenTests {
     let targets: [Int32]
 
     init(_ name: String) throws {
-      let folder = LlamaGoldenTests.folder.appendingPathComponent(name)
+      let folder = goldenFolder.appendingPathComponent(name)
       checkpoint = try LanguageModel(contentsOf: folder)
       expected = try SafetensorsFile(
         contentsOf: folder.appendingPathComponent("expected.safetensors"))
@@ -25,13 +22,6 @@ struct LlamaGoldenTests {
         try expected.integers("token_ids").map(Int32.init), batch: shape[0], length: shape[1])
       targets = try expected.integers("targets").map(Int32.init)
     }
-  }
-
-  /// ‖a − b‖ / ‖b‖.
-  private func relativeError(_ a: Tensor, _ b: Tensor) -> Double {
-    let pairs = zip(a.elements, b.elements)
-    let difference = pairs.reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
-    return (difference / b.elements.reduce(0.0) { $0 + pow(Double($1), 2) }).squareRoot()
   }
 
   @Test("logits", arguments: ["llama", "qwen2", "qwen3"])

@@ -86,8 +86,8 @@ package struct AttentionOp: Op {
     precondition(
       query.rank == 3 && key.rank == 3 && key == value && query[0] == key[0] && key[1] > 0,
       """
-      attention: queries \(query), keys \(key) and values \(value) must be [batch, time, features], \
-      with the same batch, and keys shaped like values
+      attention: queries \(query), keys \(key) and values \(value) must be \
+      [batch, time, features], with the same batch, and keys shaped like values
       """)
     precondition(
       keyValueHeads > 0 && queryHeads % keyValueHeads == 0,

@@ -73,9 +73,9 @@ package struct LayerNormOp: Op {
 }
 
 extension Variable {
-  /// Shifts and scales each row (the last axis, `d` long) of `[…, d]` to mean zero and variance one,
-  /// then `⊙ weight + bias`: `(x − mean) / √(variance + ε) ⊙ weight + bias`, the variance that of
-  /// the row as a whole, not of a sample (Ba et al., 1607.06450).
+  /// Shifts and scales each row (the last axis, `d` long) of `[…, d]` to mean zero and variance
+  /// one: `(x − mean) / √(variance + ε) ⊙ weight + bias`, the variance that of the row as a whole,
+  /// not of a sample (Ba et al., 1607.06450).
   ///
   /// - Parameter weight: `[d]`.
   /// - Parameter bias: `[d]`.

@@ -4,9 +4,11 @@ package import GyroTensors
 /// `y = silu(gate) ⊙ up`. The residual is the inputs themselves; the pullback computes the sigmoid
 /// again, which costs less than reading it.
 package struct SwiGLUOp: Op {
+  package typealias Residual = (gate: Tensor, up: Tensor)
+
   package init() {}
 
-  package func forward(_ inputs: [Tensor]) -> (output: Tensor, residual: (gate: Tensor, up: Tensor)) {
+  package func forward(_ inputs: [Tensor]) -> (output: Tensor, residual: Residual) {
     let gate = inputs[0].contiguous(), up = inputs[1].contiguous()
     precondition(
       gate.shape == up.shape, "swiGLU: the gate is \(gate.shape), the other operand \(up.shape)")
@@ -19,7 +21,7 @@ package struct SwiGLUOp: Op {
   }
 
   package func pullback(
-    _ cotangent: Tensor, _ residual: (gate: Tensor, up: Tensor), needs: [Bool]
+    _ cotangent: Tensor, _ residual: Residual, needs: [Bool]
   ) -> [Tensor?] {
     let (gate, up) = residual
     var gradients = needs.map { $0 ? Tensor(uninitialized: gate.shape) : nil }

@@ -56,6 +56,17 @@ extension Experiment {
   private func languageTask(
     _ language: LanguageModel, _ say: (ExperimentEvent) throws -> Void
   ) throws -> LanguageTask {
+    for stage in recipe.stages {
+      switch stage {
+      case .train(let stage):
+        try LanguageTask.check(length: stage.length, of: stage.label, language.configuration)
+      case .evaluate(let stage), .round(let stage):
+        if let length = stage.length {
+          try LanguageTask.check(length: length, of: stage.label, language.configuration)
+        }
+      case .export: break
+      }
+    }
     let training = try text(training, language, length: trainingLength, "data.train", say)
     let evaluation = try text(
       evaluation, language, length: evaluationLength(language), "data.evaluate", say)
@@ -83,6 +94,7 @@ extension Experiment {
         throw ExperimentError.unfit(
           what: name, reason: "text is sampled from a float model, but the checkpoint is quantized")
       }
+      try say(.note("sampling \(tokens) tokens of text for \(name)"))
       // The last target of a window needs one token more than its inputs.
       return .sampled(
         try SampledWindows.sample(

@@ -191,6 +191,7 @@ struct StageRunner<T: ExperimentTask> {
     var (state, checkpoints) = try prepare(stage, index)
     try checkpoints.restore(&state) { context.progress(.note($0)) }
     let folder = stageFolder(index)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     var callbacks: [any TrainingCallback] = [
       MetricsFileCallback(folder.appending(path: "metrics.jsonl")),
       TensorBoardCallback(folder),

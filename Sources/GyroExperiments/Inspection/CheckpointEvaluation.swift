@@ -64,6 +64,9 @@ public struct CheckpointEvaluation: Sendable, Encodable {
       return
     }
     let language = try LanguageModel(contentsOf: checkpoint)
+    if let length = options.length {
+      try LanguageTask.check(length: length, of: stage.label, language.configuration)
+    }
     let text = try Self.text(data, language, checkpoint, stage, base, progress)
     let task = LanguageTask(language: language, training: nil, evaluation: text)
     try self.init(task, checkpoint, stage, options, progress)

@@ -88,10 +88,10 @@ extension Recipe {
           throw .conflict(
             element.place, reason: "the label '\(train.label)' is used by a stage before")
         }
-        if train.warmup >= train.steps, train.warmup > 0 {
+        if train.warmup > train.steps {
           throw .conflict(
             element.place,
-            reason: "warmup (\(train.warmup)) must be shorter than steps (\(train.steps))")
+            reason: "warmup (\(train.warmup)) must not be longer than steps (\(train.steps))")
         }
         if case .llama(let llama) = model, train.length > llama.context {
           throw .conflict(

@@ -25,12 +25,6 @@ struct LanguageTask: ExperimentTask {
 
   func batches(for stage: TrainStage, seed: UInt64) throws -> (Int) -> TokenBatch {
     let (size, length) = (stage.batch, stage.length)
-    guard length <= language.configuration.context else {
-      throw ExperimentError.unfit(
-        what: "stage '\(stage.label)'",
-        reason: "length (\(length)) is longer than the model's context "
-          + "(\(language.configuration.context))")
-    }
     switch training {
     case .stream(let stream, let name):
       guard stream.tokens.count > length else {
@@ -57,10 +51,8 @@ struct LanguageTask: ExperimentTask {
     _ batch: TokenBatch, _ pass: ForwardPass, teacher: ParameterStore?,
     precision: MatmulPrecision
   ) -> Variable {
-    let window = TokenWindow(batch.inputs, batch: batch.batch, length: batch.length)
-    guard let teacher else {
-      return language.model.nextTokenLoss(window, targets: batch.targets, pass)
-    }
+    guard let teacher else { return language.model.nextTokenLoss(batch, pass) }
+    let window = TokenWindow(batch)
     let wanted = language.model(window, ForwardPass(teacher, precision: precision)).value
     return language.model(window, pass).kullbackLeibler(toTeacher: wanted)
   }
@@ -72,12 +64,6 @@ struct LanguageTask: ExperimentTask {
     progress: (Int, Int) throws -> Void
   ) throws -> [String: Double] {
     let length = stage.length ?? LanguageTask.evaluationLength(language.configuration)
-    guard length <= language.configuration.context else {
-      throw ExperimentError.unfit(
-        what: "stage '\(stage.label)'",
-        reason: "length (\(length)) is longer than the model's context "
-          + "(\(language.configuration.context))")
-    }
     var batches: [TokenBatch]
     let size = max(1, 2048 / length)
     switch evaluation {
@@ -98,6 +84,16 @@ struct LanguageTask: ExperimentTask {
     }
     return try LanguageEvaluation.figures(
       language.model, parameters, batches, arithmetic, progress: progress)
+  }
+
+  /// Makes sure that windows fit the model's context; to be asked before text is sampled for them.
+  static func check(
+    length: Int, of label: String, _ configuration: LlamaConfiguration
+  ) throws(ExperimentError) {
+    guard length > configuration.context else { return }
+    throw .unfit(
+      what: "stage '\(label)'",
+      reason: "length (\(length)) is longer than the model's context (\(configuration.context))")
   }
 
   /// The windows that are evaluated when nothing else is asked for.
@@ -145,8 +141,7 @@ enum LanguageEvaluation {
     let total = batches.reduce(0) { $0 + $1.targets.count }
     for batch in batches {
       let pass = arithmetic.pass(parameters)
-      let window = TokenWindow(batch.inputs, batch: batch.batch, length: batch.length)
-      let loss = model.nextTokenLoss(window, targets: batch.targets, pass).value.item
+      let loss = model.nextTokenLoss(batch, pass).value.item
       if let fault = pass.fault { throw fault }
       sum += Double(loss) * Double(batch.targets.count)
       count += batch.targets.count

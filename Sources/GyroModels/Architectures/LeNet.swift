@@ -1,5 +1,5 @@
 public import GyroAutodiff
-public import GyroTensors
+import GyroTensors
 
 /// LeNet-5 (LeCun et al., 1998) with rectifiers and maximum pooling, as it is taught today: two
 /// convolutions of 5 × 5 and three linear layers. Paths: `conv1`, `conv2`, `fc1`, `fc2`, `fc3`.

@@ -1,5 +1,5 @@
 public import GyroAutodiff
-public import GyroTensors
+import GyroTensors
 
 /// A Llama-family language model: token embedding, blocks of attention and SwiGLU feed-forward with
 /// RMS normalization before each, a last normalization and a projection to the vocabulary.

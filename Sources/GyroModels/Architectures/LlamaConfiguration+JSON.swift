@@ -1,5 +1,5 @@
 public import Foundation
-public import GyroAutodiff
+import GyroAutodiff
 
 extension LlamaConfiguration {
   /// Reads `config.json`, with the defaults each member of the family has for absent keys.

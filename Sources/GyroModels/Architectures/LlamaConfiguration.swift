@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 public import GyroAutodiff
 
 /// The shape of a Llama-family model, as `config.json` of a Hugging Face directory gives it.

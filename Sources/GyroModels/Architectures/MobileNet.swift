@@ -1,5 +1,5 @@
 public import GyroAutodiff
-public import GyroTensors
+import GyroTensors
 
 /// The shape of a small MobileNet.
 public struct MobileNetConfiguration: Sendable, Equatable, Codable {

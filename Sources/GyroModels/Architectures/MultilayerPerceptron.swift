@@ -1,5 +1,5 @@
 public import GyroAutodiff
-public import GyroTensors
+import GyroTensors
 
 /// A multilayer perceptron: linear layers with a rectifier between them. Everything but the first
 /// axis of the input is flattened. Paths: `layers.0.weight`, `layers.0.bias`, `layers.1.weight`, …

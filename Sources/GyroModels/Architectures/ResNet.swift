@@ -1,5 +1,5 @@
 public import GyroAutodiff
-public import GyroTensors
+import GyroTensors
 
 /// The shape of a residual network for small images.
 public struct ResNetConfiguration: Sendable, Equatable, Codable {

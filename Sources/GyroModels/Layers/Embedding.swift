@@ -1,5 +1,5 @@
 public import GyroAutodiff
-public import GyroTensors
+import GyroTensors
 
 /// A table of vectors, one per token: parameter `weight` `[vocabulary, width]`.
 public struct Embedding: Module {

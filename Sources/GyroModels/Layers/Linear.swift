@@ -1,5 +1,5 @@
 public import GyroAutodiff
-public import GyroTensors
+import GyroTensors
 
 /// `y = x · wᵀ + b`: parameters `weight` `[out, in]` and, if asked, `bias` `[out]`; one activation
 /// site, `input`, which projections that share one input (q, k, v; gate, up) share as well.

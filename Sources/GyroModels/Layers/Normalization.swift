@@ -1,5 +1,5 @@
 public import GyroAutodiff
-public import GyroTensors
+import GyroTensors
 
 /// Root-mean-square normalization: `x / sqrt(mean(x²) + ε) · weight` over the last axis.
 public struct RMSNorm: Module {
