@@ -70,13 +70,13 @@ struct GenerationTests {
   }
 
   @Test("sampled text does not depend on how many texts are sampled together")
-  func batchIndependence() {
+  func batchIndependence() throws {
     let (model, parameters) = tiny()
-    let four = model.sampleText(batch: 4, length: 12, seed: 5, parameters)
-    let two = model.sampleText(batch: 2, length: 12, seed: 5, parameters)
+    let four = try model.sampleText(batch: 4, length: 12, seed: 5, parameters)
+    let two = try model.sampleText(batch: 2, length: 12, seed: 5, parameters)
     #expect(Array(four.prefix(2)) == two)
     #expect(Set(four).count == 4)
-    #expect(model.sampleText(batch: 4, length: 12, seed: 6, parameters) != four)
+    #expect(try model.sampleText(batch: 4, length: 12, seed: 6, parameters) != four)
   }
 
   @Test("greedy generation takes the likeliest token of the whole text, and stops when told")
