@@ -25,10 +25,10 @@ dependencies: ## Install the system libraries that are missing
 	@sh .ci/dependencies
 
 format: ## Format the sources
-	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests
 
 lint: ## Check the format of the sources
-	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
 
 bench: build ## Measure speed on this machine
 	$(GYRO) bench train

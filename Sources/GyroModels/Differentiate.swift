@@ -32,7 +32,8 @@ public func differentiate(
     parameters, mode: mode, seed: seed, instrumentation: instrumentation, precision: precision,
     recomputesActivations: recomputesActivations, trainable: trainable, tape: tape)
   let output = try loss(pass)
-  precondition(output.shape.count == 1, "differentiate: the loss must be one number, not \(output.shape)")
+  precondition(
+    output.shape.count == 1, "differentiate: the loss must be one number, not \(output.shape)")
   let value = output.value.item
   if let fault = pass.fault { throw fault }
   guard value.isFinite else { throw NumericFault(path: "loss", what: "the loss is \(value)") }

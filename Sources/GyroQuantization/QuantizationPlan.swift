@@ -66,7 +66,8 @@ public struct QuantizationPlan: Instrumentation {
   private static func decide(
     _ site: Site, _ scheme: QuantizationScheme, _ quantized: [ParameterPath]
   ) -> Decision {
-    let scope = site.path.name.split(separator: ".").dropLast()
+    let scope =
+      site.path.name.split(separator: ".").dropLast()
       .joined(separator: ".") + "."
     let reason: String
     if scheme.activations == nil {

@@ -83,7 +83,8 @@ public enum QuantizationError: Error, Sendable, Equatable, CustomStringConvertib
   public var description: String {
     switch self {
     case .unknownFormat(let format, let name, let known):
-      return "\(name): unknown number format '\(format)'; known are \(known.joined(separator: ", "))"
+      return
+        "\(name): unknown number format '\(format)'; known are \(known.joined(separator: ", "))"
     case .granularity(let granularity, let name, let allowed):
       let names = allowed.map(\.rawValue).joined(separator: " or ")
       return "\(name): granularity '\(granularity.rawValue)' is not possible here; use \(names)"

@@ -29,8 +29,10 @@ public struct RandomStream: RandomNumberGenerator, Sendable, Equatable {
     for byte in label.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     let seedWord = UInt64(key.0) | UInt64(key.1) << 32
     let mixed = Self.block(
-      (UInt32(truncatingIfNeeded: hash), UInt32(truncatingIfNeeded: hash >> 32),
-        UInt32(truncatingIfNeeded: counter), UInt32(truncatingIfNeeded: counter >> 32)),
+      (
+        UInt32(truncatingIfNeeded: hash), UInt32(truncatingIfNeeded: hash >> 32),
+        UInt32(truncatingIfNeeded: counter), UInt32(truncatingIfNeeded: counter >> 32)
+      ),
       (key.0 ^ UInt32(truncatingIfNeeded: high), key.1 ^ UInt32(truncatingIfNeeded: high >> 32)))
     return RandomStream(key: seedWord &+ mixed.0, high: mixed.1)
   }
@@ -42,8 +44,10 @@ public struct RandomStream: RandomNumberGenerator, Sendable, Equatable {
       return value
     }
     let (first, second) = Self.block(
-      (UInt32(truncatingIfNeeded: place), UInt32(truncatingIfNeeded: place >> 32),
-        UInt32(truncatingIfNeeded: high), UInt32(truncatingIfNeeded: high >> 32)), key)
+      (
+        UInt32(truncatingIfNeeded: place), UInt32(truncatingIfNeeded: place >> 32),
+        UInt32(truncatingIfNeeded: high), UInt32(truncatingIfNeeded: high >> 32)
+      ), key)
     place += 1
     spare = second
     return first

@@ -10,7 +10,9 @@ extension Tensor {
       extents[hole] = count / known
     }
     let target = Shape(extents)
-    precondition(target.count == count, "reshape: \(shape) has \(count) elements, \(target) has \(target.count)")
+    precondition(
+      target.count == count,
+      "reshape: \(shape) has \(count) elements, \(target) has \(target.count)")
     let source = contiguous()
     return Tensor(shape: target, storage: source.storage, offset: source.offset)
   }

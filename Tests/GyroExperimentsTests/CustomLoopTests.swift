@@ -73,7 +73,8 @@ struct CustomLoopTests {
         $0.trimmingCharacters(in: .whitespaces)
       }.filter { !$0.isEmpty }
     }
-    let here = try loop(URL(fileURLWithPath: #filePath), "// README: custom loop\n", "// README: end")
+    let here = try loop(
+      URL(fileURLWithPath: #filePath), "// README: custom loop\n", "// README: end")
     let there = try loop(
       Self.repository.appendingPathComponent("README.md"), "```swift\nimport Gyro\n", "```")
     #expect(here == there)

@@ -55,7 +55,8 @@ struct LlamaGoldenTests {
     }
   }
 
-  @Test("a cache of keys and values gives the logits of the whole text", arguments: ["llama", "qwen3"])
+  @Test(
+    "a cache of keys and values gives the logits of the whole text", arguments: ["llama", "qwen3"])
   func cache(_ name: String) throws {
     let golden = try Golden(name)
     let (model, parameters) = (golden.checkpoint.model, golden.checkpoint.parameters)

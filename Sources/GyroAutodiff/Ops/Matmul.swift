@@ -29,10 +29,14 @@ struct LinearOp: Op {
     let (x, w) = (residual.input, residual.weight)
     let flat = cotangent.reshaped([-1, w.shape[0]])
     let pieces = precision == .float32 ? 3 : 2
-    let dx: Tensor? = !needs[0] ? nil
+    let dx: Tensor? =
+      !needs[0]
+      ? nil
       : (w.grid.map { flat.product(withCodesOf: $0, pieces: pieces) }
         ?? flat.matmul(w, precision: precision)).reshaped(to: x.shape)
-    let dw: Tensor? = !needs[1] ? nil
+    let dw: Tensor? =
+      !needs[1]
+      ? nil
       : x.grid.map { flat.transposedProduct(withCodesOf: $0, pieces: pieces) }
         ?? flat.matmul(x.reshaped([-1, w.shape[1]]), transposingSelf: true, precision: precision)
     guard needs.count > 2 else { return [dx, dw] }

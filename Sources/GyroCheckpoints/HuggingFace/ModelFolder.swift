@@ -78,7 +78,9 @@ enum ModelFolder {
     let grid = IntegerGrid(uninitializedRows: rows, columns: entry.shape.count / max(rows, 1))
     let bytes = try files.bytes(name)
     bytes.withUnsafeBytes { raw in
-      if let base = raw.baseAddress { grid.codes.pointer.copyMemory(from: base, byteCount: raw.count) }
+      if let base = raw.baseAddress {
+        grid.codes.pointer.copyMemory(from: base, byteCount: raw.count)
+      }
     }
     scales.withElements { grid.scalePointer.update(from: $0, count: rows) }
     return Tensor(entry.shape, on: grid)

@@ -6,7 +6,8 @@ extension LlamaConfiguration {
   public init(json data: Data) throws(ConfigurationError) {
     let reader = try JSONReader(data)
     let name = try reader.architecture()
-    guard let family = Family(rawValue: name) ?? Family.allCases.first(where: { $0.modelType == name })
+    guard
+      let family = Family(rawValue: name) ?? Family.allCases.first(where: { $0.modelType == name })
     else { throw .unknownArchitecture(name) }
 
     let hidden = try reader.positive("hidden_size")
@@ -134,7 +135,9 @@ private struct JSONReader {
     return value is NSNull ? nil : value
   }
 
-  private func type(of value: Any) -> String { "\(value)".prefix(40) + " (\(Swift.type(of: value)))" }
+  private func type(of value: Any) -> String {
+    "\(value)".prefix(40) + " (\(Swift.type(of: value)))"
+  }
 
   func architecture() throws(ConfigurationError) -> String {
     if let names = object["architectures"] as? [String], let first = names.first { return first }
@@ -147,7 +150,8 @@ private struct JSONReader {
       guard let fallback else { throw .missing(key: key) }
       return fallback
     }
-    guard let number = value as? NSNumber, !(value is Bool && "\(value)" == "\(value as! Bool)") else {
+    guard let number = value as? NSNumber, !(value is Bool && "\(value)" == "\(value as! Bool)")
+    else {
       throw .wrongType(key: key, expected: "a number", got: type(of: value))
     }
     guard number.doubleValue.isFinite else {

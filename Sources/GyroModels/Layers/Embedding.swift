@@ -23,7 +23,8 @@ public struct TokenWindow: Sendable, Equatable {
   public let length: Int
 
   public init(_ ids: [Int32], batch: Int, length: Int) {
-    precondition(ids.count == batch * length, "TokenWindow: \(ids.count) ids are not \(batch)×\(length)")
+    precondition(
+      ids.count == batch * length, "TokenWindow: \(ids.count) ids are not \(batch)×\(length)")
     self.ids = ids
     self.batch = batch
     self.length = length
