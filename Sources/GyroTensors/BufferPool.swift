@@ -105,7 +105,8 @@ public struct MemoryUsage: Sendable {
 }
 
 /// Raw, 64-byte aligned, uninitialised memory from the pool, given back when the last owner goes.
-public final class PooledBuffer: @unchecked Sendable {  // immutable reference; contents guarded by owners
+// Unchecked: the reference never changes, and owners guard the contents.
+public final class PooledBuffer: @unchecked Sendable {
   public let pointer: UnsafeMutableRawPointer
   public let byteCount: Int
   private let sizeClass: Int
