@@ -125,7 +125,8 @@ WIDE static void pack_b(const struct panel_job *job, int64_t first, int64_t pane
     const struct bfloat16_source *source = ((const struct product *)job->context)->b;
     if (source->is_codes) PACK(1, 1, 0);
     else if (source->terms == 1) PACK(0, 1, 0);
-    else PACK(0, 2, 0);
+    else if (source->terms == 2) PACK(0, 2, 0);
+    else PACK(0, 3, 0);
 }
 
 WIDE static void store(const struct panel_job *job, const void *square, int64_t row,
@@ -146,7 +147,8 @@ int gyro_amx_bfloat16(int64_t m, int64_t n, int64_t k, const struct bfloat16_sou
         .enter = gyro_tiles_enter, .leave = gyro_tiles_leave, .context = &product,
         .result = result->data, .result_stride = result->stride,
     };
-    if (b->terms == 2) job.kernel = gyro_tiles_bfloat16_2x2;
+    if (b->terms == 3) job.kernel = gyro_tiles_bfloat16_3x3;
+    else if (b->terms == 2) job.kernel = gyro_tiles_bfloat16_2x2;
     else if (a->terms == 1) job.kernel = gyro_tiles_bfloat16_1x1;
     else if (a->terms == 2) job.kernel = gyro_tiles_bfloat16_2x1;
     else job.kernel = gyro_tiles_bfloat16_3x1;

@@ -75,7 +75,7 @@ struct float_result {
 };
 
 /// result = alpha · A · B + beta · result from bfloat16 pieces on AMX. `b.terms`
-/// is 1, or 2 when `a.terms` is 2 (three products).
+/// is 1, or equal to `a.terms`: three products of two pieces, six of three.
 int gyro_amx_bfloat16(int64_t m, int64_t n, int64_t k, const struct bfloat16_source *a,
                       const struct bfloat16_source *b, const struct float_result *result);
 

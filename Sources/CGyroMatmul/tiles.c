@@ -84,4 +84,29 @@ TILES void gyro_tiles_bfloat16_2x2(const void *a_panel, const void *b_panel, int
     STORE();
 }
 
+// hi·lo, hi·mid, mid·mid, mid·hi, hi·hi, lo·hi: all products above 2^-24 of the whole, in an order
+// in which every step but one reloads only one factor.
+TILES void gyro_tiles_bfloat16_3x3(const void *a_panel, const void *b_panel, int64_t units,
+                                   void *square) {
+    const char *a = a_panel, *b = b_panel;
+    char *c = square;
+    ZERO();
+    for (int64_t unit = 0; unit < units; unit++, a += 6144, b += 6144) {
+        LOAD_A(0);
+        LOAD_B(2);
+        MULTIPLY(_tile_dpbf16ps);
+        LOAD_B(1);
+        MULTIPLY(_tile_dpbf16ps);
+        LOAD_A(1);
+        MULTIPLY(_tile_dpbf16ps);
+        LOAD_B(0);
+        MULTIPLY(_tile_dpbf16ps);
+        LOAD_A(0);
+        MULTIPLY(_tile_dpbf16ps);
+        LOAD_A(2);
+        MULTIPLY(_tile_dpbf16ps);
+    }
+    STORE();
+}
+
 #endif

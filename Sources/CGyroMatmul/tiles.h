@@ -13,6 +13,7 @@ void gyro_tiles_bfloat16_1x1(const void *a, const void *b, int64_t units, void *
 void gyro_tiles_bfloat16_2x1(const void *a, const void *b, int64_t units, void *square);
 void gyro_tiles_bfloat16_3x1(const void *a, const void *b, int64_t units, void *square);
 void gyro_tiles_bfloat16_2x2(const void *a, const void *b, int64_t units, void *square);
+void gyro_tiles_bfloat16_3x3(const void *a, const void *b, int64_t units, void *square);
 
 #endif
 #endif

@@ -80,8 +80,8 @@ struct DoctorCommand: ParsableCommand {
           : "Float32 products run in OpenBLAS (trait OneDNN is off)")
       reasons.append(
         machine.splitIsFast
-          ? "precision: split-bfloat16 is faster than float32 here"
-          : "precision: split-bfloat16 is computed as float32 here")
+          ? "precision: tiled-float32 and split-bfloat16 are faster than float32 here"
+          : "precision: tiled-float32 and split-bfloat16 are computed as float32 here")
       return reasons
     }
 

@@ -32,7 +32,7 @@ struct EvaluateCommand: ParsableCommand {
   var tokens = 16384
   @Option(help: "Seed of sampled text.")
   var seed = 0
-  @Option(help: "How float matrix products are computed: float32 or split-bfloat16.")
+  @Option(help: "How float matrix products are computed: float32, tiled-float32 or split-bfloat16.")
   var precision: MatmulPrecision = .float32
   @OptionGroup var options: OutputOptions
 

@@ -39,7 +39,10 @@ struct LlamaGoldenTests {
   @Test(
     "loss and every gradient, also with recomputed activations and split products",
     arguments: ["llama", "qwen2", "qwen3"],
-    [(false, MatmulPrecision.float32), (true, .float32), (false, .splitBFloat16)])
+    [
+      (false, MatmulPrecision.float32), (true, .float32), (false, .tiledFloat32),
+      (false, .splitBFloat16),
+    ])
   func gradients(_ name: String, _ options: (recompute: Bool, precision: MatmulPrecision)) throws {
     let golden = try Golden(name)
     let result = try differentiate(

@@ -29,7 +29,9 @@ struct MatmulTests {
       let a = random.normal(flipA ? [k, m] : [m, k])
       let b = random.normal(flipB ? [n, k] : [k, n])
       let expected = reference(a.elements, b.elements, m, n, k, flipA: flipA, flipB: flipB)
-      for (precision, unit) in [(MatmulPrecision.float32, 4e-7), (.splitBFloat16, 2e-5)] {
+      for (precision, unit) in [
+        (MatmulPrecision.float32, 4e-7), (.tiledFloat32, 4e-7), (.splitBFloat16, 2e-5),
+      ] {
         let c = a.matmul(
           b, transposingSelf: flipA, transposingOther: flipB, precision: precision)
         #expect(c.shape == [m, n])

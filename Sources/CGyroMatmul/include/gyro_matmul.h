@@ -68,18 +68,24 @@ int gyro_matmul_f32_batched(int64_t batch, int64_t stride_a, int64_t stride_b, i
 
 // MARK: float32 by bfloat16 pieces
 
-/// The same product from bfloat16 pieces: every value is hi + lo (each rounded
-/// to nearest even), and hi·hi + hi·lo + lo·hi is accumulated in float32.
+/// The same product from bfloat16 pieces: every value is the sum of `pieces` (2
+/// or 3) bfloat16 numbers, each rounded to nearest even, and the largest of the
+/// products of pieces are accumulated in float32.
 ///
-/// Relative error of the inputs ≤ 2^-17 each: the result is within about
-/// 1e-5 · (|A|·|B|) of the exact product in the worst case, typically 1e-6 (see
-/// Tests). Values below 2^-126 count as zero; values within half a bfloat16
-/// step of the largest float32 become infinite. The result does not depend on
-/// the number of threads. Falls back to `gyro_matmul_f32` where
-/// that is faster: no AMX, or few rows.
-int gyro_matmul_f32_split(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha,
-                          const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
-                          float *c, int64_t ldc);
+/// 2 pieces, hi·hi + hi·lo + lo·hi: relative error of the inputs ≤ 2^-17 each;
+/// the result is within about 1e-5 · (|A|·|B|) of the exact product in the worst
+/// case, typically 1e-6.
+/// 3 pieces, six products: the pieces hold all 24 bits of a float32, and what is
+/// left out lies below 2^-24 of a product. The error is that of a float32 product,
+/// about sqrt(3k) · 2^-24 · (|A|·|B|).
+///
+/// Values below 2^-126 count as zero; values within half a bfloat16 step of the
+/// largest float32 become infinite. The result does not depend on the number of
+/// threads. Falls back to `gyro_matmul_f32` where that is faster: no AMX, or few
+/// rows.
+int gyro_matmul_f32_split(int pieces, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
+                          float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                          float beta, float *c, int64_t ldc);
 
 /// 1 where the split product is faster than the float32 product.
 int gyro_matmul_split_is_fast(void);

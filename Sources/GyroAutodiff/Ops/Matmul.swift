@@ -28,7 +28,7 @@ struct LinearOp: Op {
   func pullback(_ cotangent: Tensor, _ residual: Residual, needs: [Bool]) -> [Tensor?] {
     let (x, w) = (residual.input, residual.weight)
     let flat = cotangent.reshaped([-1, w.shape[0]])
-    let pieces = precision == .float32 ? 3 : 2
+    let pieces = precision.pieces
     let dx: Tensor? =
       !needs[0]
       ? nil

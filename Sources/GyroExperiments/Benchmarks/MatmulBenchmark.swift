@@ -29,11 +29,12 @@ public struct MatmulBenchmark: Sendable {
     let a = random.normal([m, k])
     let b = random.normal([n, k])
     let (codesA, codesB) = try (RowQuantizer.quantize(rowsOf: a), RowQuantizer.quantize(rowsOf: b))
-    return [
-      measure("float32", m, n, k) { a.matmul(b, transposingOther: true) },
-      measure("split-bfloat16", m, n, k) {
-        a.matmul(b, transposingOther: true, precision: .splitBFloat16)
-      },
+    let floats = MatmulPrecision.allCases.map { precision in
+      measure(precision.rawValue, m, n, k) {
+        a.matmul(b, transposingOther: true, precision: precision)
+      }
+    }
+    return floats + [
       measure("int8", m, n, k) { codesA.matmul(codesB, transposingOther: true) },
       measure("int8 with rounding", m, n, k) {
         let rounded = try! RowQuantizer.quantize(rowsOf: a)  // finite by construction

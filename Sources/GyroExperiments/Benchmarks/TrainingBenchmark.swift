@@ -21,7 +21,7 @@ public struct TrainingBenchmark: Sendable {
       self.length = length
     }
 
-    /// 34 million parameters in batches of 8 × 256 tokens: the workload of the peers' scripts.
+    /// 29.5 million parameters in batches of 8 × 256 tokens: the workload of the peers' scripts.
     public static let llama30m = Workload(
       name: "llama-30m",
       configuration: LlamaConfiguration(
@@ -32,6 +32,7 @@ public struct TrainingBenchmark: Sendable {
   /// A way of computing a step.
   public enum Arithmetic: String, Sendable, CaseIterable {
     case float32
+    case tiledFloat32 = "tiled-float32"
     case splitBFloat16 = "split-bfloat16"
     /// INT8 weights and activations; the backward pass keeps all bits of Float32.
     case w8a8
@@ -41,6 +42,7 @@ public struct TrainingBenchmark: Sendable {
     var precision: MatmulPrecision {
       switch self {
       case .float32, .w8a8: .float32
+      case .tiledFloat32: .tiledFloat32
       case .splitBFloat16, .w8a8SplitBFloat16: .splitBFloat16
       }
     }
