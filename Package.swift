@@ -8,11 +8,13 @@ import PackageDescription
 /// Continuous integration treats warnings as errors; a user's newer compiler must not fail on one.
 let isStrict = Context.environment["CI"] != nil
 
-let swift: [SwiftSetting] =
-  [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-  ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+let features: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// Settings of the sources. (The macros of the test library expand to code that warns.)
+let swift: [SwiftSetting] = features + (isStrict ? [.treatAllWarnings(as: .error)] : [])
 
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: swift)
@@ -21,7 +23,7 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: name + "Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies,
-    exclude: goldens.contains(name) ? ["Goldens"] : [], swiftSettings: swift)
+    exclude: goldens.contains(name) ? ["Goldens"] : [], swiftSettings: features)
 }
 
 /// Test targets that keep golden files (read through `#filePath`, never bundled).
