@@ -57,7 +57,10 @@ struct ScalarTypeTests {
     let (type, kernelType) = Self.narrow[place]
     let codes = (0..<(1 << (8 * type.byteCount))).map { UInt16($0) }
     let finite = Set(decode(type, codes).filter(\.isFinite)).sorted()
-    var probes: [Float] = [0, -0.0, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude, -.leastNonzeroMagnitude]
+    var probes: [Float] = [
+      0, -0.0, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude,
+      -.leastNonzeroMagnitude,
+    ]
     for (low, high) in zip(finite, finite.dropFirst()) {
       let middle = Float((Double(low) + Double(high)) / 2)
       probes += [middle.nextDown, middle, middle.nextUp, low.nextUp, high.nextDown]
@@ -98,7 +101,10 @@ struct ScalarTypeTests {
 
   @Test("F64 rounds to the nearest Float32 and comes back unchanged")
   func doubles() {
-    let doubles = [1.0, 0.1, -1e300, Double(sign: .plus, exponent: -1030, significand: 1), 0x1.000001p0, 0x1.000003p0]
+    let doubles = [
+      1.0, 0.1, -1e300, Double(sign: .plus, exponent: -1030, significand: 1), 0x1.000001p0,
+      0x1.000003p0,
+    ]
     var floats = [Float](repeating: 0, count: doubles.count)
     ScalarType.float64.decode(doubles, count: doubles.count, into: &floats)
     #expect(floats == [1, 0.1, -.infinity, 0, 1, 0x1.000004p0])
