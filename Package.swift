@@ -61,6 +61,7 @@ let package = Package(
       ]),
     .target(
       name: "CGyroKernels", dependencies: ["CGyroParallel"],
+      cSettings: [.headerSearchPath("Shared")],
       linkerSettings: [.linkedLibrary("m")]),
 
     // Numbers and derivatives.
