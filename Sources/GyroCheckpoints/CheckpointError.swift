@@ -12,6 +12,8 @@ public enum CheckpointError: Error, Equatable, Sendable {
   case duplicateName(file: String, name: String)
   /// One tensor's entry contradicts the format or the file.
   case malformedTensor(file: String, tensor: String, expected: String, found: String)
+  /// A tensor's extents are not those that `config.json` leads to.
+  case wrongShape(file: String, tensor: String, expected: String, found: String)
   /// The file has no tensor of that name; `nearest` are names that look like it.
   case missingTensor(file: String, tensor: String, nearest: [String])
   /// The tensor is there, but not of a type that serves the request.
@@ -42,6 +44,9 @@ extension CheckpointError: CustomStringConvertible {
     case .malformedTensor(let file, let tensor, let expected, let found):
       "\(file), tensor '\(tensor)': expected \(expected), found \(found). "
         + "The file is damaged; fetch or export it again."
+    case .wrongShape(let file, let tensor, let expected, let found):
+      "\(file), tensor '\(tensor)': config.json leads to shape \(expected), the file has \(found). "
+        + "They belong to different models, or config.json was edited."
     case .missingTensor(let file, let tensor, let nearest):
       "\(file): expected a tensor '\(tensor)', found none"
         + (nearest.isEmpty ? "." : "; nearest: \(nearest.joined(separator: ", ")).")

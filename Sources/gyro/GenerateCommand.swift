@@ -53,6 +53,7 @@ struct GenerateCommand: ParsableCommand {
           fflush(nil)
         }
         print()
+        fflush(nil)
         options.note(
           "\(result.tokens.count) tokens, \(Columns.decimal(result.tokensPerSecond, 0)) tokens/s")
       }

@@ -40,9 +40,9 @@ enum ModelFolder {
       let entry = try files.entry(name)
       let expected = parameters[path].shape
       guard entry.shape == expected else {
-        throw .malformedTensor(
+        throw .wrongShape(
           file: try files.file(holding: name).url.path, tensor: name,
-          expected: "shape \(expected) from config.json", found: "shape \(entry.shape)")
+          expected: "\(expected)", found: "\(entry.shape)")
       }
       used.insert(name)
       if entry.type == .int8 {
