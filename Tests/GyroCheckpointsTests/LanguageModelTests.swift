@@ -152,7 +152,7 @@ struct LanguageModelTests {
       ("\"hidden_size\" : 16", "\"hidden_size\" : \"16\"", "'hidden_size' should be a number"),
       ("\"hidden_size\" : 16", "\"hidden_size\" : -16", "'hidden_size' is -16.0, but"),
       ("\"hidden_size\" : 16", "\"hidden_size\" : 1e30", "it must be a positive whole number"),
-      ("\"vocab_size\" : 300,", "", "has no key 'vocab_size'"),
+      ("\"vocab_size\"", "\"vocabulary\"", "has no key 'vocab_size'"),
       ("\"silu\"", "\"gelu\"", "'hidden_act' is 'gelu', which is not supported; supported: silu"),
       ("\"llama3\"", "\"yarn\"", "'rope_scaling.rope_type' is 'yarn', which is not supported"),
       ("\"num_key_value_heads\" : 1", "\"num_key_value_heads\" : 3", "it must divide"),
