@@ -93,7 +93,8 @@ extension Tensor {
             precision == .float32
             ? gyro_matmul_f32(flipA, flipB, m, n, k, 1, left, lda, right, ldb, 0, output, n)
             : gyro_matmul_f32_split(
-              Int32(precision.pieces), flipA, flipB, m, n, k, 1, left, lda, right, ldb, 0, output, n)
+              Int32(precision.pieces), flipA, flipB, m, n, k, 1, left, lda, right, ldb, 0, output, n
+            )
           precondition(status == 0, "matmul: the engine failed with code \(status)")
         }
       }

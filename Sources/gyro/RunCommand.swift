@@ -106,7 +106,7 @@ final class RunView: Sendable {
   }
 
   private static func words(_ stage: ExperimentResults.Stage) -> String {
-    let shown = ["loss", "perplexity", "accuracy", "loss_above_float", "training_loss", "steps"]
+    let shown = ["loss", "perplexity", "accuracy", "divergence", "training_loss", "steps"]
     let figures = shown.compactMap { name in
       stage.figures[name].map { value in
         let text = name == "steps" ? "\(Int(value))" : Columns.decimal(value, 5)

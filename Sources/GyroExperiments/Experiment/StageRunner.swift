@@ -113,7 +113,7 @@ struct StageRunner<T: ExperimentTask> {
   private var arithmetic: Arithmetic {
     Arithmetic(
       instrumentation: isQuantized ? plan! : NoInstrumentation(),
-      precision: context.recipe.precision)
+      precision: context.recipe.precision, teacher: isQuantized ? teacher : nil)
   }
 
   /// The parameters as they are computed with: on their grids when quantization is on.

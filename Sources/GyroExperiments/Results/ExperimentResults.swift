@@ -8,7 +8,7 @@ public struct ExperimentResults: Sendable, Equatable, Codable {
     public var label: String
     /// Whether quantization was on.
     public var quantized: Bool
-    /// By name: `loss`, `perplexity`, `accuracy`, `loss_above_float`, …
+    /// By name: `loss`, `perplexity`, `accuracy`, `loss_above_float`, `divergence`, …
     public var figures: [String: Double]
     /// Where an export was written.
     public var path: String?
@@ -86,7 +86,7 @@ public struct ExperimentResults: Sendable, Equatable, Codable {
 
   /// The names of figures worth a column, in the order in which people read them.
   var figureNames: [String] {
-    ["loss", "perplexity", "accuracy", "loss_above_float"].filter { name in
+    ["loss", "perplexity", "accuracy", "loss_above_float", "divergence"].filter { name in
       measurements.contains { $0.figures[name] != nil }
     }
   }

@@ -33,7 +33,8 @@ protocol ExperimentTask {
   /// Takes what layers recorded into the parameters.
   func absorb(_ statistics: Statistics, into parameters: inout ParameterStore)
 
-  /// Figures on the evaluation data; `loss` is always among them.
+  /// Figures on the evaluation data; `loss` is always among them, and with a teacher
+  /// `divergence`, the mean Kullback–Leibler divergence of the scores from the teacher's, in nats.
   func evaluate(
     _ parameters: ParameterStore, _ stage: EvaluateStage, _ arithmetic: Arithmetic,
     progress: (_ done: Int, _ total: Int) throws -> Void
@@ -52,6 +53,13 @@ protocol ExperimentTask {
 struct Arithmetic {
   var instrumentation: any Instrumentation = NoInstrumentation()
   var precision: MatmulPrecision = .float32
+  /// The float parameters a quantized model is compared with.
+  var teacher: ParameterStore? = nil
+
+  /// The float scores that a model's scores are compared with; nil without a teacher.
+  func wanted(_ scores: (ForwardPass) -> Variable) -> Tensor? {
+    teacher.map { scores(ForwardPass($0, precision: precision)).value }
+  }
 
   /// A pass that measures.
   func pass(_ parameters: ParameterStore) -> ForwardPass {

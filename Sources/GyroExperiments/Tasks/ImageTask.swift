@@ -45,22 +45,26 @@ struct ImageTask: ExperimentTask {
   ) throws -> [String: Double] {
     var set = try checked(evaluation, "data.evaluate")
     if let limit = stage.limit, limit < set.count { set = set[0..<limit] }
-    var (loss, correct, seen) = (0.0, 0, 0)
+    var (loss, divergence, correct, seen) = (0.0, 0.0, 0, 0)
     for batch in set.sequentialBatches(size: 256) {
       let pass = arithmetic.pass(parameters)
       let logits = model.model(Variable(constant: batch.images), pass)
       if let fault = pass.fault { throw fault }
       correct += Self.hits(logits.value, batch.labels)
-      loss +=
-        Double(logits.crossEntropy(targets: batch.labels).value.item)
-        * Double(batch.labels.count)
+      let size = Double(batch.labels.count)
+      loss += Double(logits.crossEntropy(targets: batch.labels).value.item) * size
+      if let wanted = arithmetic.wanted({ model.model(Variable(constant: batch.images), $0) }) {
+        divergence += Double(logits.kullbackLeibler(toTeacher: wanted).value.item) * size
+      }
       seen += batch.labels.count
       try progress(seen, set.count)
     }
-    return [
+    var figures = [
       "loss": loss / Double(seen), "accuracy": Double(correct) / Double(seen),
       "images": Double(seen),
     ]
+    if arithmetic.teacher != nil { figures["divergence"] = divergence / Double(seen) }
+    return figures
   }
 
   /// How many rows of `[images, classes]` are largest at their label.

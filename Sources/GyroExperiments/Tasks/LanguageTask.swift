@@ -132,22 +132,28 @@ struct LanguageTask: ExperimentTask {
 
 /// The mean loss of a language model over given batches.
 enum LanguageEvaluation {
-  /// `loss` in nats per token, `perplexity`, and how many `tokens` were predicted.
+  /// `loss` in nats per token, `perplexity`, how many `tokens` were predicted, and `divergence`.
   static func figures(
     _ model: Llama, _ parameters: ParameterStore, _ batches: [TokenBatch],
     _ arithmetic: Arithmetic, progress: (Int, Int) throws -> Void
   ) throws -> [String: Double] {
-    var (sum, count) = (0.0, 0)
+    var (sum, divergence, count) = (0.0, 0.0, 0)
     let total = batches.reduce(0) { $0 + $1.targets.count }
     for batch in batches {
       let pass = arithmetic.pass(parameters)
-      let loss = model.nextTokenLoss(batch, pass).value.item
+      let logits = model(TokenWindow(batch), pass)
       if let fault = pass.fault { throw fault }
-      sum += Double(loss) * Double(batch.targets.count)
+      let size = Double(batch.targets.count)
+      sum += Double(logits.crossEntropy(targets: batch.targets).value.item) * size
+      if let wanted = arithmetic.wanted({ model(TokenWindow(batch), $0) }) {
+        divergence += Double(logits.kullbackLeibler(toTeacher: wanted).value.item) * size
+      }
       count += batch.targets.count
       try progress(count, total)
     }
     let loss = sum / Double(max(count, 1))
-    return ["loss": loss, "perplexity": exp(loss), "tokens": Double(count)]
+    var figures = ["loss": loss, "perplexity": exp(loss), "tokens": Double(count)]
+    if arithmetic.teacher != nil { figures["divergence"] = divergence / Double(max(count, 1)) }
+    return figures
   }
 }
