@@ -32,8 +32,12 @@ struct EvaluateCommand: ParsableCommand {
   var tokens = 16384
   @Option(help: "Seed of sampled text.")
   var seed = 0
-  @Option(help: "How float matrix products are computed: float32, tiled-float32 or split-bfloat16.")
-  var precision: MatmulPrecision = .float32
+  @Option(
+    help: """
+      How float matrix products are computed: float32, tiled-float32 or split-bfloat16; the \
+      recipe's way, or float32, when omitted.
+      """)
+  var precision: MatmulPrecision?
   @OptionGroup var options: OutputOptions
 
   func validate() throws {
@@ -49,14 +53,16 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     try reportingErrors {
       let data: CheckpointEvaluation.Data
+      var choices = CheckpointEvaluation.Options()
       if let recipe {
-        data = .recipe(try Recipe.load(URL(fileURLWithPath: recipe)).resolve())
+        let recipe = try Recipe.load(URL(fileURLWithPath: recipe))
+        choices.precision = precision ?? recipe.precision
+        data = .recipe(try recipe.resolve())
       } else {
+        choices.precision = precision ?? .float32
         data = text.isEmpty ? .sampled(tokens: tokens, seed: seed) : .text(text)
       }
-      var choices = CheckpointEvaluation.Options()
       choices.quantized = quantized
-      choices.precision = precision
       choices.length = length
       choices.limit = limit
       let view = RunView(options)
