@@ -29,9 +29,10 @@ struct RowQuantizerTests {
     var random = RandomStream(seed: 8)
     let x = random.normal([40, 200])
     let grid = try #require(try RowQuantizer.quantize(rowsOf: x).grid)
+    let (codes, scales) = (grid.codeArray, grid.scaleArray)
     for (place, value) in x.elements.enumerated() {
-      let scale = grid.scaleArray[place / 200]
-      #expect(grid.codeArray[place] == SignedInteger.int8.encode(value / scale))
+      let scale = scales[place / 200]
+      #expect(codes[place] == SignedInteger.int8.encode(value / scale))
     }
   }
 
@@ -41,9 +42,10 @@ struct RowQuantizerTests {
     let x = random.normal([20, 65])
     let quantized = try RowQuantizer.quantize(rowsOf: x)
     let grid = try #require(quantized.grid)
+    let (codes, scales) = (grid.codeArray, grid.scaleArray)
     for (place, value) in quantized.elements.enumerated() {
-      let scale = grid.scaleArray[place / 65]
-      #expect(value == Float(grid.codeArray[place]) * scale)
+      let scale = scales[place / 65]
+      #expect(value == Float(codes[place]) * scale)
       #expect(abs(value - x.elements[place]) <= scale * 0.500001)
     }
   }
@@ -79,12 +81,14 @@ struct RowQuantizerTests {
       let x = try RowQuantizer.quantize(rowsOf: random.normal([m, k]))
       let w = try RowQuantizer.quantize(rowsOf: random.normal([n, k]))
       let (a, b) = (try #require(x.grid), try #require(w.grid))
+      let (left, right) = (a.codeArray, b.codeArray)
+      let (rowScales, columnScales) = (a.scaleArray, b.scaleArray)
       let y = x.matmul(w, transposingOther: true).elements
       for i in 0..<m {
         for j in 0..<n {
           var sum = 0
-          for p in 0..<k { sum += Int(a.codeArray[i * k + p]) * Int(b.codeArray[j * k + p]) }
-          let exact = Double(sum) * (Double(a.scaleArray[i]) * Double(b.scaleArray[j]))
+          for p in 0..<k { sum += Int(left[i * k + p]) * Int(right[j * k + p]) }
+          let exact = Double(sum) * (Double(rowScales[i]) * Double(columnScales[j]))
           #expect(y[i * n + j] == Float(exact))
         }
       }
