@@ -76,7 +76,8 @@ struct CustomLoopTests {
     let here = try loop(
       URL(fileURLWithPath: #filePath), "// README: custom loop\n", "// README: end")
     let there = try loop(
-      Self.repository.appendingPathComponent("README.md"), "```swift\nimport Gyro\n", "```")
+      Self.repository.appendingPathComponent("README.md"),
+      "```swift\nimport Foundation\nimport Gyro\n", "```")
     #expect(here == there)
   }
 }
