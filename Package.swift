@@ -66,7 +66,7 @@ let package = Package(
 
     // Numbers and derivatives.
     library("GyroTensors", ["CGyroParallel", "CGyroMatmul", "CGyroKernels", "COpenBLAS"]),
-    library("GyroAutodiff", ["GyroTensors", "CGyroKernels", "CGyroMatmul", "CGyroParallel"]),
+    library("GyroAutodiff", ["GyroTensors", "CGyroKernels", "CGyroParallel"]),
 
     // Models and data.
     library("GyroModels", ["GyroTensors", "GyroAutodiff"]),

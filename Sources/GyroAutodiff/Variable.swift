@@ -28,14 +28,22 @@ public struct Variable {
 
   /// Applies an op to its inputs, recording it when any input is tracked.
   public static func apply<O: Op>(_ op: O, to inputs: [Variable]) -> Variable {
+    applyKeepingResidual(op, to: inputs).output
+  }
+
+  /// The same, for an op whose residual holds something the caller wants, e.g. batch statistics.
+  static func applyKeepingResidual<O: Op>(
+    _ op: O, to inputs: [Variable]
+  ) -> (output: Variable, residual: O.Residual) {
     let (output, residual) = op.forward(inputs.map(\.value))
     guard let tape = inputs.lazy.compactMap(\.tape).first else {
-      return Variable(constant: output)
+      return (Variable(constant: output), residual)
     }
     let needs = inputs.map(\.isTracked)
-    return tape.record(output, inputs: inputs.map { $0.tape == nil ? nil : $0.node }) {
+    let variable = tape.record(output, inputs: inputs.map { $0.tape == nil ? nil : $0.node }) {
       op.pullback($0, residual, needs: needs)
     }
+    return (variable, residual)
   }
 
   /// Applies an op to its inputs.

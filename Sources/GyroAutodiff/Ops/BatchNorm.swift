@@ -158,19 +158,4 @@ extension Variable {
       upper: limits?.upperBound ?? .infinity, statistics: (mean, variance))
     return .apply(op, to: self, weight, bias)
   }
-
-  /// Like `apply`, for ops whose residual holds something the caller wants as well.
-  static func applyKeepingResidual<O: Op>(
-    _ op: O, to inputs: [Variable]
-  ) -> (Variable, O.Residual) {
-    let (output, residual) = op.forward(inputs.map(\.value))
-    guard let tape = inputs.lazy.compactMap(\.tape).first else {
-      return (Variable(constant: output), residual)
-    }
-    let needs = inputs.map(\.isTracked)
-    let variable = tape.record(output, inputs: inputs.map { $0.tape == nil ? nil : $0.node }) {
-      op.pullback($0, residual, needs: needs)
-    }
-    return (variable, residual)
-  }
 }
