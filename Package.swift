@@ -27,7 +27,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// Test targets that keep golden files (read through `#filePath`, never bundled).
-let goldens: Set<String> = ["GyroText", "GyroModels"]
+let goldens: Set<String> = ["GyroText", "GyroModels", "GyroQuantization"]
 
 let package = Package(
   name: "gyro",
@@ -83,7 +83,10 @@ let package = Package(
     library("GyroOptimization", ["GyroTensors", "GyroModels", "CGyroKernels"]),
     library(
       "GyroTraining",
-      ["GyroTensors", "GyroAutodiff", "GyroModels", "GyroOptimization", "GyroCheckpoints"]),
+      [
+        "GyroTensors", "GyroAutodiff", "GyroModels", "GyroOptimization", "GyroCheckpoints",
+        "GyroQuantization", "CGyroKernels",
+      ]),
     library(
       "GyroExperiments",
       [
@@ -117,14 +120,19 @@ let package = Package(
     tests("GyroModels", ["GyroTensors", "GyroAutodiff", "GyroCheckpoints"]),
     tests("GyroText", []),
     tests("GyroDatasets", ["GyroTensors", "GyroText", "CZlib"]),
-    tests("GyroQuantization", ["GyroTensors", "GyroAutodiff", "GyroModels", "CGyroKernels"]),
+    tests(
+      "GyroQuantization",
+      ["GyroTensors", "GyroAutodiff", "GyroModels", "CGyroKernels", "CGyroParallel"]),
     tests(
       "GyroCheckpoints",
       ["GyroTensors", "GyroModels", "GyroText", "GyroQuantization", "CGyroKernels"]),
     tests("GyroOptimization", ["GyroTensors", "GyroModels"]),
     tests(
       "GyroTraining",
-      ["GyroTensors", "GyroModels", "GyroAutodiff", "GyroOptimization", "GyroCheckpoints"]),
+      [
+        "GyroTensors", "GyroModels", "GyroAutodiff", "GyroOptimization", "GyroCheckpoints",
+        "GyroQuantization", "CGyroKernels",
+      ]),
     tests("GyroExperiments", ["Gyro"]),
   ],
   swiftLanguageModes: [.v6]

@@ -40,7 +40,7 @@ struct panel_job {
     void (*leave)(void);
     void (*kernel)(const void *a, const void *b, int64_t units, void *square);
     void (*store)(const struct panel_job *, const void *square, int64_t row, int64_t column,
-                  int64_t rows, int64_t columns, int first_pass);
+                  int64_t rows, int64_t columns, int first_pass, int last_pass);
     const void *context;
     /// The result (4-byte elements), for fetching its lines ahead of `store`.
     void *result;
@@ -55,16 +55,17 @@ static inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; 
 
 /// A factor of a bfloat16 product as the packing sees it.
 struct bfloat16_source {
-    /// float32, or int8 codes when `is_codes` is set.
+    /// One of GYRO_FACTOR_….
+    int kind;
     const void *data;
     int64_t stride;
     /// The rows or columns of the result.
     int64_t extent;
     /// 1: element (i, k) is data[i * stride + k]; 0: data[k * stride + i].
     int k_is_contiguous;
-    int is_codes;
     /// Multiplies element (i, k) by k_scale[k]; may be NULL.
     const float *k_scale;
+    /// bfloat16 pieces of an element: 1 when it is exact in bfloat16 and not scaled, else 2 or 3.
     int terms;
 };
 
@@ -72,10 +73,13 @@ struct float_result {
     float *data;
     int64_t stride;
     float alpha, beta;
+    /// Multiply the finished sums, in double precision; may be NULL. With either, alpha is 1 and
+    /// beta 0.
+    const float *row_scale, *column_scale;
 };
 
-/// result = alpha · A · B + beta · result from bfloat16 pieces on AMX. `b.terms`
-/// is 1, or equal to `a.terms`: three products of two pieces, six of three.
+/// result = alpha · A · B + beta · result from bfloat16 pieces on AMX: all products of pieces whose
+/// places add up to less than the larger number of terms. Terms that are not 1 are equal.
 int gyro_amx_bfloat16(int64_t m, int64_t n, int64_t k, const struct bfloat16_source *a,
                       const struct bfloat16_source *b, const struct float_result *result);
 
@@ -102,7 +106,8 @@ void gyro_store_integers(const struct integer_result *result, const int32_t *sum
 int gyro_portable_f32(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a,
                       int64_t lda, const float *b, int64_t ldb, const struct float_result *result);
 void gyro_store_floats(const struct float_result *result, const float *square, int64_t row,
-                       int64_t column, int64_t rows, int64_t columns, int first_pass);
+                        int64_t column, int64_t rows, int64_t columns, int first_pass,
+                        int last_pass);
 
 // The wide clones use fused multiply-add only where it is written out, so that
 // all of them give the same bits.

@@ -69,7 +69,7 @@ static int multiply(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, f
     gyro_parallel_for(extent, larger(16, 65536 / larger(1, other * k)), multiply_part, &part);
     return GYRO_MATMUL_OK;
 #else
-    struct float_result result = {c, ldc, alpha, beta};
+    struct float_result result = {.data = c, .stride = ldc, .alpha = alpha, .beta = beta};
     return gyro_portable_f32(trans_a, trans_b, m, n, k, a, lda, b, ldb, &result);
 #endif
 }

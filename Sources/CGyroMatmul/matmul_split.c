@@ -13,7 +13,7 @@ int gyro_matmul_f32_split(int pieces, int trans_a, int trans_b, int64_t m, int64
                                        .k_is_contiguous = !trans_a, .terms = pieces};
         struct bfloat16_source right = {.data = b, .stride = ldb, .extent = n,
                                         .k_is_contiguous = trans_b != 0, .terms = pieces};
-        struct float_result result = {c, ldc, alpha, beta};
+        struct float_result result = {.data = c, .stride = ldc, .alpha = alpha, .beta = beta};
         return gyro_amx_bfloat16(m, n, k, &left, &right, &result);
     }
 #endif

@@ -70,8 +70,8 @@ static void compute_task(struct pass *pass, int64_t task) {
             int64_t rows = smaller(PANEL, job->m - row * PANEL);
             fetch_result(job, row * PANEL, column * PANEL, rows);
             job->kernel(a + (size_t)(row - first_row) * pass->a_panel_bytes, b, units, square);
-            job->store(job, square, row * PANEL, column * PANEL,
-                       rows, columns, pass->k_begin == 0);
+            job->store(job, square, row * PANEL, column * PANEL, rows, columns,
+                       pass->k_begin == 0, pass->k_end == job->k);
         }
     }
 }

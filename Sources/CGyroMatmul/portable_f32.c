@@ -95,9 +95,9 @@ KERNEL(kernel_plain, , 2, 1, (x * y + sum[r][c]))
 #endif
 
 static void store(const struct panel_job *job, const void *square, int64_t row, int64_t column,
-                  int64_t rows, int64_t columns, int first_pass) {
+                  int64_t rows, int64_t columns, int first_pass, int last_pass) {
     const struct product *p = job->context;
-    gyro_store_floats(p->result, square, row, column, rows, columns, first_pass);
+    gyro_store_floats(p->result, square, row, column, rows, columns, first_pass, last_pass);
 }
 
 int gyro_portable_f32(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a,

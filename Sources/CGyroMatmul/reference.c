@@ -43,25 +43,6 @@ void gyro_reference_matmul_f32_batched(int64_t batch, int64_t stride_a, int64_t 
                                   b + i * stride_b, ldb, beta, c + i * stride_c, ldc);
 }
 
-void gyro_reference_matmul_f32_split(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
-                                     float alpha, const float *a, int64_t lda, const float *b,
-                                     int64_t ldb, float beta, float *c, int64_t ldc) {
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) {
-            double sum = 0;
-            for (int64_t p = 0; p < k; p++) {
-                float x = trans_a ? a[p * lda + i] : a[i * lda + p];
-                float y = trans_b ? b[j * ldb + p] : b[p * ldb + j];
-                float x_high = gyro_reference_round_bfloat16(x);
-                float y_high = gyro_reference_round_bfloat16(y);
-                float x_low = gyro_reference_round_bfloat16(x - x_high);
-                float y_low = gyro_reference_round_bfloat16(y - y_high);
-                sum += (double)x_high * y_high + (double)x_high * y_low + (double)x_low * y_high;
-            }
-            c[i * ldc + j] = combine(sum, alpha, beta, c[i * ldc + j]);
-        }
-}
-
 static int32_t integer_sum(const int8_t *a, const int8_t *b, int64_t k) {
     int32_t sum = 0;
     for (int64_t p = 0; p < k; p++) sum += a[p] * b[p];
@@ -85,41 +66,54 @@ void gyro_reference_matmul_s8_s32(int64_t m, int64_t n, int64_t k, const int8_t 
         for (int64_t j = 0; j < n; j++) c[i * n + j] = integer_sum(a + i * k, b + j * k, k);
 }
 
-/// The value that `terms` bfloat16 pieces of x represent.
-static double pieces(float x, int terms) {
-    double sum = 0;
-    for (int term = 0; term < terms; term++) {
-        float piece = gyro_reference_round_bfloat16(x);
-        sum += piece;
-        x -= piece;
+/// Element (row, column) of the stored matrix, without its scale.
+static float element(const gyro_matmul_factor *factor, int64_t row, int64_t column) {
+    int64_t index = row * factor->stride + column;
+    if (factor->kind == GYRO_FACTOR_INT8) return ((const int8_t *)factor->data)[index];
+    if (factor->kind == GYRO_FACTOR_FLOAT32) return ((const float *)factor->data)[index];
+    uint32_t bits = (uint32_t)((const uint16_t *)factor->data)[index] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/// Cuts a value into pieces; returns how many there are.
+static int cut(float value, int is_cut, int pieces, double piece[3]) {
+    if (!is_cut) {
+        piece[0] = value;
+        return 1;
     }
-    return sum;
+    for (int i = 0; i < pieces; i++) {
+        piece[i] = gyro_reference_round_bfloat16(value);
+        value -= (float)piece[i];
+    }
+    return pieces;
 }
 
-void gyro_reference_matmul_f32_codes(int64_t m, int64_t n, int64_t k, const float *g,
-                                     const float *column_scale, const int8_t *codes, float *out,
-                                     int terms) {
+void gyro_reference_matmul_mixed(int pieces, int trans_a, int trans_b, int64_t m, int64_t n,
+                                 int64_t k, const gyro_matmul_factor *a,
+                                 const gyro_matmul_factor *b, float *c) {
+    int a_is_float = a->kind == GYRO_FACTOR_FLOAT32, b_is_float = b->kind == GYRO_FACTOR_FLOAT32;
+    int a_is_cut = a_is_float || (!b_is_float && trans_a && a->scale);
+    int b_is_cut = b_is_float || (!a_is_float && !trans_b && b->scale);
     for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < k; j++) {
+        for (int64_t j = 0; j < n; j++) {
             double sum = 0;
-            for (int64_t p = 0; p < n; p++) {
-                float x = column_scale ? g[i * n + p] * column_scale[p] : g[i * n + p];
-                sum += pieces(x, terms) * codes[p * k + j];
+            for (int64_t p = 0; p < k; p++) {
+                float x = trans_a ? element(a, p, i) : element(a, i, p);
+                float y = trans_b ? element(b, j, p) : element(b, p, j);
+                if (trans_a && a->scale) *(b_is_float ? &y : &x) *= a->scale[p];
+                if (!trans_b && b->scale) *(a_is_float ? &x : &y) *= b->scale[p];
+                double x_piece[3], y_piece[3];
+                int x_count = cut(x, a_is_cut, pieces, x_piece);
+                int y_count = cut(y, b_is_cut, pieces, y_piece);
+                int most = x_count > y_count ? x_count : y_count;
+                for (int s = 0; s < x_count; s++)
+                    for (int t = 0; t < y_count && s + t < most; t++)
+                        sum += x_piece[s] * y_piece[t];
             }
-            out[i * k + j] = (float)sum;
-        }
-}
-
-void gyro_reference_matmul_f32_transposed_codes(int64_t m, int64_t n, int64_t k, const float *g,
-                                                const float *row_scale, const int8_t *codes,
-                                                float *out, int terms, float beta) {
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < k; j++) {
-            double sum = 0;
-            for (int64_t p = 0; p < m; p++) {
-                float x = row_scale ? g[p * n + i] * row_scale[p] : g[p * n + i];
-                sum += pieces(x, terms) * codes[p * k + j];
-            }
-            out[i * k + j] = combine(sum, 1, beta, out[i * k + j]);
+            double row = !trans_a && a->scale ? a->scale[i] : 1;
+            double column = trans_b && b->scale ? b->scale[j] : 1;
+            c[i * n + j] = (float)((double)(float)sum * (row * column));
         }
 }

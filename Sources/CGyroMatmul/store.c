@@ -18,15 +18,38 @@ move_floats(float *c, int64_t stride, const float *square, int64_t rows, int64_t
     }
 }
 
+/// Adds the last part of the sums, in float32, and scales them with one rounding more: the product
+/// of two float32 scales is exact in double.
+__attribute__((always_inline)) static inline void
+scale_floats(const struct float_result *result, float *c, const float *square, int64_t row,
+             int64_t column, int64_t rows, int64_t columns, int is_first) {
+    double scale[PANEL];
+    for (int64_t j = 0; j < columns; j++)
+        scale[j] = result->column_scale ? result->column_scale[column + j] : 1;
+    for (int64_t i = 0; i < rows; i++, c += result->stride, square += PANEL) {
+        double row_scale = result->row_scale ? result->row_scale[row + i] : 1;
+        for (int64_t j = 0; j < columns; j++) {
+            float sum = is_first ? square[j] : square[j] + c[j];
+            c[j] = (float)(sum * (row_scale * scale[j]));
+        }
+    }
+}
+
 GYRO_CLONES
 void gyro_store_floats(const struct float_result *result, const float *square, int64_t row,
-                       int64_t column, int64_t rows, int64_t columns, int first_pass) {
+                       int64_t column, int64_t rows, int64_t columns, int first_pass,
+                       int last_pass) {
     float *c = result->data + row * result->stride + column;
     float beta = first_pass ? result->beta : 1;
-    if (rows == PANEL && columns == PANEL)
+    int is_whole = rows == PANEL && columns == PANEL;
+    if (last_pass && (result->row_scale || result->column_scale)) {
+        if (is_whole) scale_floats(result, c, square, row, column, PANEL, PANEL, first_pass);
+        else scale_floats(result, c, square, row, column, rows, columns, first_pass);
+    } else if (is_whole) {
         move_floats(c, result->stride, square, PANEL, PANEL, result->alpha, beta);
-    else
+    } else {
         move_floats(c, result->stride, square, rows, columns, result->alpha, beta);
+    }
 }
 
 __attribute__((always_inline)) static inline void

@@ -47,24 +47,28 @@ TILES void gyro_tiles_s8(const void *a_panel, const void *b_panel, int64_t units
     STORE();
 }
 
-#define PIECES_OF_A(name, pieces) \
+/// One factor of one piece, loaded once a unit, and one of several, smallest first.
+#define ONE_BY_PIECES(name, a_pieces, b_pieces, load_one, load_piece, pieces) \
     TILES void name(const void *a_panel, const void *b_panel, int64_t units, void *square) { \
         const char *a = a_panel, *b = b_panel; \
         char *c = square; \
         ZERO(); \
-        for (int64_t unit = 0; unit < units; unit++, a += (pieces) * 2048, b += 2048) { \
-            LOAD_B(0); \
+        for (int64_t unit = 0; unit < units; \
+             unit++, a += (a_pieces) * 2048, b += (b_pieces) * 2048) { \
+            load_one(0); \
             _Pragma("unroll") for (int piece = (pieces) - 1; piece >= 0; piece--) { \
-                LOAD_A(piece); \
+                load_piece(piece); \
                 MULTIPLY(_tile_dpbf16ps); \
             } \
         } \
         STORE(); \
     }
 
-PIECES_OF_A(gyro_tiles_bfloat16_1x1, 1)
-PIECES_OF_A(gyro_tiles_bfloat16_2x1, 2)
-PIECES_OF_A(gyro_tiles_bfloat16_3x1, 3)
+ONE_BY_PIECES(gyro_tiles_bfloat16_1x1, 1, 1, LOAD_B, LOAD_A, 1)
+ONE_BY_PIECES(gyro_tiles_bfloat16_2x1, 2, 1, LOAD_B, LOAD_A, 2)
+ONE_BY_PIECES(gyro_tiles_bfloat16_3x1, 3, 1, LOAD_B, LOAD_A, 3)
+ONE_BY_PIECES(gyro_tiles_bfloat16_1x2, 1, 2, LOAD_A, LOAD_B, 2)
+ONE_BY_PIECES(gyro_tiles_bfloat16_1x3, 1, 3, LOAD_A, LOAD_B, 3)
 
 // hi·lo, hi·hi, lo·hi: an order in which every step reloads only one factor.
 TILES void gyro_tiles_bfloat16_2x2(const void *a_panel, const void *b_panel, int64_t units,

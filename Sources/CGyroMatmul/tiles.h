@@ -12,6 +12,8 @@ void gyro_tiles_s8(const void *a, const void *b, int64_t units, void *square);
 void gyro_tiles_bfloat16_1x1(const void *a, const void *b, int64_t units, void *square);
 void gyro_tiles_bfloat16_2x1(const void *a, const void *b, int64_t units, void *square);
 void gyro_tiles_bfloat16_3x1(const void *a, const void *b, int64_t units, void *square);
+void gyro_tiles_bfloat16_1x2(const void *a, const void *b, int64_t units, void *square);
+void gyro_tiles_bfloat16_1x3(const void *a, const void *b, int64_t units, void *square);
 void gyro_tiles_bfloat16_2x2(const void *a, const void *b, int64_t units, void *square);
 void gyro_tiles_bfloat16_3x3(const void *a, const void *b, int64_t units, void *square);
 

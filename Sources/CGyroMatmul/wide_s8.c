@@ -58,8 +58,8 @@ WIDE static void pack_b(const struct panel_job *job, int64_t first, int64_t pane
 }
 
 static void store(const struct panel_job *job, const void *square, int64_t row, int64_t column,
-                  int64_t rows, int64_t columns, int first_pass) {
-    (void)first_pass;
+                  int64_t rows, int64_t columns, int first_pass, int last_pass) {
+    (void)first_pass, (void)last_pass;
     const struct product *p = job->context;
     gyro_store_integers(p->result, square, PANEL, row, column, rows, columns);
 }

@@ -21,6 +21,16 @@ public protocol Instrumentation: Sendable {
   func weight(_ value: Variable, of parameter: Parameter, _ pass: ForwardPass) -> Variable
   /// Stands in for an activation's value.
   func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable
+  /// Whether an activation that costs something to show, such as attention's probabilities, is to
+  /// be shown at all.
+  func wants(_ site: Site) -> Bool
+  /// How a batch normalization is computed, by the path of its layer, e.g. `layer1.0.bn1`.
+  func batchNorm(_ layer: ParameterPath, _ pass: ForwardPass) -> BatchNormTreatment
+}
+
+extension Instrumentation {
+  public func wants(_ site: Site) -> Bool { false }
+  public func batchNorm(_ layer: ParameterPath, _ pass: ForwardPass) -> BatchNormTreatment { .live }
 }
 
 /// Leaves everything as it is: float baselines run through the same code as quantized models.
@@ -32,8 +42,29 @@ public struct NoInstrumentation: Instrumentation {
 
 /// A named activation, e.g. the input of `model.layers.0.mlp.down_proj`.
 public struct Site: Hashable, Sendable {
+  /// Where in a model an activation stands. Schemes choose by it.
+  public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The input of matrix products or convolutions.
+    case input = "inputs"
+    /// A sum that goes around a block.
+    case residual = "residuals"
+    /// Attention's probabilities.
+    case attention
+    /// Rows looked up in an embedding table.
+    case embedding = "embeddings"
+    /// The scores a model gives.
+    case logits
+    /// Keys and values of attention, as a cache holds them.
+    case keys, values
+  }
+
   public let path: ParameterPath
-  public init(_ path: ParameterPath) { self.path = path }
+  public let kind: Kind
+
+  public init(_ path: ParameterPath, kind: Kind = .input) {
+    self.path = path
+    self.kind = kind
+  }
 }
 
 /// Tensors recorded at paths during a pass: batch-norm moments, ranges. Nothing is mutated while
@@ -102,6 +133,17 @@ public final class ForwardPass {
     return variable
   }
 
+  /// What a layer made of a parameter, e.g. a weight with a normalization folded into it, instrumented
+  /// in the parameter's place.
+  public func callAsFunction(_ value: Variable, standingFor parameter: Parameter) -> Variable {
+    instrumentation.weight(value, of: parameter, self)
+  }
+
+  /// How the batch normalization of a layer is to be computed.
+  public func batchNormTreatment(of layer: ParameterPath) -> BatchNormTreatment {
+    instrumentation.batchNorm(layer, self)
+  }
+
   /// A parameter without instrumentation, e.g. a learned scale that an instrumentation itself uses.
   public func raw(_ parameter: Parameter) -> Variable {
     let path = parameter.path
@@ -112,6 +154,9 @@ public final class ForwardPass {
     return tape.leaf(value) { [unowned self] in gradients.accumulate($0, at: path) }
   }
 
+  /// The handle of what the store holds at a path; nil when it holds nothing there.
+  public func parameter(at path: ParameterPath) -> Parameter? { parameters.parameter(at: path) }
+
   /// A buffer's value, e.g. a running mean.
   public func buffer(_ path: ParameterPath) -> Tensor { parameters[path] }
 
@@ -119,6 +164,9 @@ public final class ForwardPass {
   public func callAsFunction(_ activation: Variable, at site: Site) -> Variable {
     instrumentation.activation(activation, at: site, self)
   }
+
+  /// Whether the instrumentation wants to see a site that costs something to show.
+  public func wants(_ site: Site) -> Bool { instrumentation.wants(site) }
 
   /// The random stream of a site at this step.
   public func random(at site: Site) -> RandomStream {

@@ -70,8 +70,8 @@ public final class ModelBuilder {
   }
 
   /// Names an activation.
-  public func site(_ name: String) -> Site {
-    let site = Site(scope.appending(name))
+  public func site(_ name: String, kind: Site.Kind = .input) -> Site {
+    let site = Site(scope.appending(name), kind: kind)
     shared.store.declare(site)
     return site
   }

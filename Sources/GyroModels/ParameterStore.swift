@@ -62,6 +62,12 @@ public struct ParameterStore: Sendable {
     return Parameter(path: path, shape: value.shape, kind: kind)
   }
 
+  /// Forgets a tensor; nothing happens when there is none at the path.
+  public mutating func remove(_ path: ParameterPath) {
+    guard entries.removeValue(forKey: path) != nil else { return }
+    paths.removeAll { $0 == path }
+  }
+
   /// Declares an activation site.
   public mutating func declare(_ site: Site) { sites.append(site) }
 

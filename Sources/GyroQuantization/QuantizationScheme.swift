@@ -1,44 +1,82 @@
 public import GyroModels
 
-/// What is quantized and how: one value drives rounding, training, evaluation and export, and its
+/// What is quantized and how: one value drives calibration, training, evaluation and export, and its
 /// fingerprint goes into every checkpoint.
 public struct QuantizationScheme: Hashable, Sendable, Codable {
-  /// Format and granularity of one class of tensors.
-  public struct Rule: Hashable, Sendable, Codable {
-    /// A format's name, e.g. `int8`.
-    public var format: String
-    public var granularity: Granularity
-
-    public init(format: String, granularity: Granularity) {
-      self.format = format
-      self.granularity = granularity
-    }
-  }
-
   /// Weights of linear layers and convolutions; nil leaves them float.
-  public var weights: Rule?
-  /// Inputs of matrix products and convolutions, ranged anew for every batch; nil leaves them float.
-  public var activations: Rule?
+  public var weights: QuantizationRule?
+  /// Activations at the sites of `sites`; nil leaves them float.
+  public var activations: QuantizationRule?
+  /// Embedding tables; nil leaves them float. A tied output projection shares the table's rule.
+  public var embeddings: QuantizationRule?
+  /// Keys and values of attention, as a cache would hold them; nil leaves them float.
+  public var keys: QuantizationRule?, values: QuantizationRule?
+  /// Which activations the rule for activations covers; inputs of matrix products by default.
+  public var sites: Set<Site.Kind>
+  /// Other rules for parts of the model. Two that match the same tensor are an error.
+  public var exceptions: [Exception]
   /// What stays float although a rule covers it.
   public var keep: [PathPattern]
 
-  public init(weights: Rule?, activations: Rule?, keep: [PathPattern] = []) {
+  /// A rule for the part of a model that a pattern names.
+  public struct Exception: Hashable, Sendable, Codable {
+    public var pattern: PathPattern
+    /// For weights and tables there; nil leaves the general rule.
+    public var weights: QuantizationRule?
+    /// For activations there; nil leaves the general rule.
+    public var activations: QuantizationRule?
+
+    public init(
+      _ pattern: PathPattern, weights: QuantizationRule? = nil,
+      activations: QuantizationRule? = nil
+    ) {
+      self.pattern = pattern
+      self.weights = weights
+      self.activations = activations
+    }
+  }
+
+  public init(
+    weights: QuantizationRule? = nil, activations: QuantizationRule? = nil,
+    embeddings: QuantizationRule? = nil, keys: QuantizationRule? = nil,
+    values: QuantizationRule? = nil, sites: Set<Site.Kind> = [.input],
+    exceptions: [Exception] = [], keep: [PathPattern] = []
+  ) {
     self.weights = weights
     self.activations = activations
+    self.embeddings = embeddings
+    self.keys = keys
+    self.values = values
+    self.sites = sites
+    self.exceptions = exceptions
     self.keep = keep
   }
 
   /// INT8 weights per output channel, INT8 activations per token: what integer runtimes compute.
   public static let int8 = QuantizationScheme(
-    weights: Rule(format: "int8", granularity: .channel),
-    activations: Rule(format: "int8", granularity: .token))
+    weights: QuantizationRule(format: "int8", granularity: .channel),
+    activations: QuantizationRule(format: "int8", granularity: .token))
+
+  /// All rules with the names they go by in messages.
+  var rules: [(name: String, rule: QuantizationRule)] {
+    let named = [
+      ("weights", weights), ("activations", activations), ("embeddings", embeddings),
+      ("cache.keys", keys), ("cache.values", values),
+    ]
+    let exceptional = exceptions.enumerated().flatMap { index, exception in
+      [
+        ("rules[\(index)].weights", exception.weights),
+        ("rules[\(index)].activations", exception.activations),
+      ]
+    }
+    return (named + exceptional).compactMap { name, rule in rule.map { (name, $0) } }
+  }
 
   /// Sixteen hexadecimal digits that differ when any rule differs.
   public var fingerprint: String {
-    var text = ""
-    for rule in [weights, activations] {
-      text += rule.map { "\($0.format)/\($0.granularity.rawValue);" } ?? "float;"
-    }
+    var text = rules.map { "\($0.name)=\($0.rule.canonical);" }.joined()
+    text += sites.map(\.rawValue).sorted().joined(separator: ",") + ";"
+    text += exceptions.map(\.pattern.pattern).joined(separator: ",") + ";"
     text += keep.map(\.pattern).sorted().joined(separator: ",")
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325  // FNV-1a
     for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
@@ -48,54 +86,22 @@ public struct QuantizationScheme: Hashable, Sendable, Codable {
 
   /// One line for reports, e.g. `weights int8 per channel, activations int8 per token`.
   public var summary: String {
-    func text(_ name: String, _ rule: Rule?) -> String {
-      rule.map { "\(name) \($0.format) per \($0.granularity.rawValue)" } ?? "\(name) float"
+    var parts = [
+      "weights " + (weights?.summary ?? "float"),
+      "activations " + (activations?.summary ?? "float"),
+    ]
+    if let embeddings { parts.append("embeddings " + embeddings.summary) }
+    if let keys { parts.append("keys " + keys.summary) }
+    if let values { parts.append("values " + values.summary) }
+    for exception in exceptions {
+      let rules = [
+        exception.weights.map { "weights " + $0.summary },
+        exception.activations.map { "activations " + $0.summary },
+      ]
+      parts.append(
+        "\(exception.pattern): " + rules.compactMap { $0 }.joined(separator: " and "))
     }
-    let kept = keep.isEmpty ? "" : ", keeping " + keep.map(\.pattern).joined(separator: ", ")
-    return text("weights", weights) + ", " + text("activations", activations) + kept
-  }
-
-  func validated() throws(QuantizationError) {
-    if let weights { try Self.check(weights, "weights", [.channel, .tensor]) }
-    if let activations { try Self.check(activations, "activations", [.token, .tensor]) }
-  }
-
-  private static func check(
-    _ rule: Rule, _ name: String, _ allowed: [Granularity]
-  ) throws(QuantizationError) {
-    guard rule.format == SignedInteger.int8.name else {
-      throw .unknownFormat(rule.format, for: name, known: [SignedInteger.int8.name])
-    }
-    guard allowed.contains(rule.granularity) else {
-      throw .granularity(rule.granularity, for: name, allowed: allowed)
-    }
-  }
-}
-
-/// What is wrong with a scheme, alone or against a model.
-public enum QuantizationError: Error, Sendable, Equatable, CustomStringConvertible {
-  case unknownFormat(String, for: String, known: [String])
-  case granularity(Granularity, for: String, allowed: [Granularity])
-  case unmatched(PathPattern)
-  case notFinite(ParameterPath, row: Int)
-  case fingerprint(expected: String, got: String)
-
-  public var description: String {
-    switch self {
-    case .unknownFormat(let format, let name, let known):
-      return
-        "\(name): unknown number format '\(format)'; known are \(known.joined(separator: ", "))"
-    case .granularity(let granularity, let name, let allowed):
-      let names = allowed.map(\.rawValue).joined(separator: " or ")
-      return "\(name): granularity '\(granularity.rawValue)' is not possible here; use \(names)"
-    case .unmatched(let pattern):
-      return "keep: the pattern '\(pattern)' matches no weight and no activation site; "
-        + "a name matches whole path components, * matches any run of characters"
-    case .notFinite(let path, let row):
-      return "\(path) holds a value that is not finite in row \(row); it cannot be quantized"
-    case .fingerprint(let expected, let got):
-      return "the checkpoint was made under scheme \(got), the run uses \(expected); "
-        + "train and export under one scheme"
-    }
+    if !keep.isEmpty { parts.append("keeping " + keep.map(\.pattern).joined(separator: ", ")) }
+    return parts.joined(separator: ", ")
   }
 }

@@ -6,7 +6,7 @@ import CGyroKernels
 /// Rows are all axes but the last. Weights `[out, in]` have one scale per output channel,
 /// activations `[…, features]` one per token; both are one scale per row, so a product
 /// `x · wᵀ` of two such tensors is an exact integer product times two scales.
-public struct IntegerGrid: Sendable {
+public struct IntegerGrid: EncodedElements {
   /// Number of rows and columns.
   public let rows: Int, columns: Int
   /// `rows × columns` signed bytes.
@@ -19,6 +19,26 @@ public struct IntegerGrid: Sendable {
     self.rows = rows
     self.columns = columns
     codes = PooledBuffer(byteCount: rows * columns)
+    scales = PooledBuffer(byteCount: rows * MemoryLayout<Float>.size)
+  }
+
+  /// The same codes in shorter rows, each with the scale of the row it was cut from; nil when
+  /// `columns` do not divide a row.
+  func cut(toColumns shorter: Int) -> IntegerGrid? {
+    if shorter == columns { return self }
+    guard shorter > 0, columns.isMultiple(of: shorter) else { return nil }
+    let pieces = columns / shorter
+    let result = IntegerGrid(rows: rows * pieces, columns: shorter, codes: codes)
+    for row in 0..<rows {
+      (result.scalePointer + row * pieces).update(repeating: scalePointer[row], count: pieces)
+    }
+    return result
+  }
+
+  private init(rows: Int, columns: Int, codes: PooledBuffer) {
+    self.rows = rows
+    self.columns = columns
+    self.codes = codes
     scales = PooledBuffer(byteCount: rows * MemoryLayout<Float>.size)
   }
 
@@ -40,8 +60,11 @@ public struct IntegerGrid: Sendable {
   /// All scales.
   public var scaleArray: [Float] { Array(UnsafeBufferPointer(start: scalePointer, count: rows)) }
 
+  /// `rows · columns`.
+  public var count: Int { rows * columns }
+
   /// Writes `codes · scale` to `destination`.
-  func decode(into destination: UnsafeMutablePointer<Float>) {
+  public func decode(into destination: UnsafeMutablePointer<Float>) {
     gyro_dequantize_rows_int8(codePointer, scalePointer, Int64(rows), Int64(columns), destination)
   }
 }

@@ -26,6 +26,9 @@ extension Tensor {
   /// - A transposed view of a row-major tensor is multiplied without a copy.
   /// - When `other` is transposed and both sides lie on integer grids, the product is an exact
   ///   integer product, rounded once to Float32.
+  /// - Any other product of matrices with a side on a grid uses its codes or units as they are, which
+  ///   are exact in bfloat16, and so are their products; `precision` says how a side of plain
+  ///   Float32 is cut. Where there are no tiles, the sides are Float32.
   public func matmul(
     _ other: Tensor, transposingSelf: Bool = false, transposingOther: Bool = false,
     precision: MatmulPrecision = .float32
@@ -83,11 +86,22 @@ extension Tensor {
       k == inner,
       "matmul: \(shape)\(flipA ? "ᵀ" : "") · \(other.shape)\(flipB ? "ᵀ" : "") do not fit: "
         + "\(k) against \(inner)")
+    let (encoded, otherEncoded) = (encodedMatrix, other.encodedMatrix)
     return Tensor.filled(Shape(rows + [n])) { output in
+      let (flipA, flipB) = (Int32(flipA ? 1 : 0), Int32(flipB ? 1 : 0))
+      let (m, n, k) = (Int64(m), Int64(n), Int64(k))
+      if encoded != nil || otherEncoded != nil {
+        let status = withFactor(encoded) { left in
+          other.withFactor(otherEncoded) { right in
+            gyro_matmul_mixed(
+              Int32(precision.pieces), flipA, flipB, m, n, k, left, right, output)
+          }
+        }
+        precondition(status == 0, "matmul: the mixed engine failed with code \(status)")
+        return
+      }
       withElements { left in
         other.withElements { right in
-          let (flipA, flipB) = (Int32(flipA ? 1 : 0), Int32(flipB ? 1 : 0))
-          let (m, n, k) = (Int64(m), Int64(n), Int64(k))
           let (lda, ldb) = (Int64(shape.columns), Int64(other.shape.columns))
           let status =
             precision == .float32
@@ -120,34 +134,6 @@ extension Tensor {
             left, Int64(shape.columns), right, Int64(other.shape.columns), 0, output, Int64(n))
           precondition(status == 0, "matmul: the engine failed with code \(status)")
         }
-      }
-    }
-  }
-
-  /// `(self ⊙ scale) · codes` for `self` `[rows, out]` and a grid of `out` rows: the gradient of a
-  /// linear layer's input when the weight lies on an integer grid.
-  public func product(withCodesOf grid: IntegerGrid, pieces: Int) -> Tensor {
-    precondition(shape.columns == grid.rows, "product: \(shape) · [\(grid.rows), \(grid.columns)]")
-    return Tensor.filled(shape.replacing(axis: -1, with: grid.columns)) { output in
-      withElements { cotangent in
-        let status = gyro_matmul_f32_codes(
-          Int64(shape.rows), Int64(grid.rows), Int64(grid.columns), cotangent, grid.scalePointer,
-          grid.codePointer, output, Int32(pieces))
-        precondition(status == 0, "product: the engine failed with code \(status)")
-      }
-    }
-  }
-
-  /// `(self ⊙ scale)ᵀ · codes` for `self` `[rows, out]` and a grid of `rows` rows: the gradient of a
-  /// linear layer's weight when the input lies on an integer grid. The result is `[out, columns]`.
-  public func transposedProduct(withCodesOf grid: IntegerGrid, pieces: Int) -> Tensor {
-    precondition(shape.rows == grid.rows, "product: \(shape)ᵀ · [\(grid.rows), \(grid.columns)]")
-    return Tensor.filled([shape.columns, grid.columns]) { output in
-      withElements { cotangent in
-        let status = gyro_matmul_f32_transposed_codes(
-          Int64(shape.rows), Int64(shape.columns), Int64(grid.columns), cotangent,
-          grid.scalePointer, grid.codePointer, output, Int32(pieces), 0)
-        precondition(status == 0, "product: the engine failed with code \(status)")
       }
     }
   }

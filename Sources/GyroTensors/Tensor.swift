@@ -62,7 +62,16 @@ public struct Tensor: Sendable {
     precondition(
       shape.count == grid.rows * grid.columns,
       "Tensor: shape \(shape) does not hold \(grid.rows)×\(grid.columns) codes")
-    self.init(shape: shape, storage: TensorStorage(grid: grid))
+    self.init(shape: shape, storage: TensorStorage(decoding: grid))
+  }
+
+  /// A tensor that follows from codes and remembers them. Its float elements are written when first
+  /// looked at.
+  public init(_ shape: Shape, decoding encoded: some EncodedElements) {
+    precondition(
+      shape.count == encoded.count,
+      "Tensor: shape \(shape) has \(shape.count) elements, \(encoded.count) are encoded")
+    self.init(shape: shape, storage: TensorStorage(decoding: encoded))
   }
 
   /// Makes a tensor by filling fresh memory: `body` must write all `shape.count` elements.
@@ -85,20 +94,19 @@ public struct Tensor: Sendable {
   /// Distance in elements between neighbours along each axis.
   public var strides: [Int] { viewStrides ?? shape.contiguousStrides }
 
-  /// The integer codes, when this tensor lies on an int8 grid and its last axis is the grid's row.
-  public var grid: IntegerGrid? {
-    guard let grid = storage.grid, viewStrides == nil, offset == 0, shape.count == storage.count,
-      shape.columns == grid.columns
-    else { return nil }
-    return grid
-  }
+  /// The integer codes, when this tensor lies on a grid of whole numbers, with one scale for each
+  /// row of the last axis. Rows cut from a longer row of the grid share its scale.
+  public var grid: IntegerGrid? { wholeGrid?.cut(toColumns: shape.columns) }
 
   /// The integer codes of the whole tensor, however its rows are cut: a convolution's kernel
   /// `[out, in, height, width]` has `out` rows, a tensor with a single scale has one.
-  public var wholeGrid: IntegerGrid? {
-    guard viewStrides == nil, offset == 0, shape.count == storage.count else { return nil }
-    return storage.grid
-  }
+  public var wholeGrid: IntegerGrid? { isWhole ? storage.grid : nil }
+
+  /// What the elements of the whole tensor follow from, under whatever shape; nil for plain numbers,
+  /// for a part of a tensor and for elements in another order.
+  public var encoded: (any EncodedElements)? { isWhole ? storage.encoded : nil }
+
+  private var isWhole: Bool { isContiguous && offset == 0 && shape.count == storage.count }
 
   /// All elements in row-major order.
   public var elements: [Float] {
@@ -139,7 +147,7 @@ public struct Tensor: Sendable {
   public mutating func withMutableElements<Result>(
     _ body: (UnsafeMutablePointer<Float>) throws -> Result
   ) rethrows -> Result {
-    if !isContiguous || storage.grid != nil || !isKnownUniquelyReferenced(&storage) {
+    if !isContiguous || storage.encoded != nil || !isKnownUniquelyReferenced(&storage) {
       self = copied()
     }
     return try body(storage.pointer + offset)
@@ -147,13 +155,13 @@ public struct Tensor: Sendable {
 
   /// Whether a write would need no copy.
   public mutating func isUnique() -> Bool {
-    isContiguous && storage.grid == nil && isKnownUniquelyReferenced(&storage)
+    isContiguous && storage.encoded == nil && isKnownUniquelyReferenced(&storage)
   }
 
   /// This tensor in row-major order: itself when it is already, else a copy.
   public func contiguous() -> Tensor { isContiguous ? self : copied() }
 
-  /// A copy in storage of its own, in row-major order, off any integer grid.
+  /// A copy in storage of its own, in row-major order, without codes.
   public func copied() -> Tensor {
     let result = Tensor(uninitialized: shape)
     if isContiguous {

@@ -73,7 +73,7 @@ public struct Trainer {
                 recomputesActivations: recomputesActivations, trainable: trained.contains
               ) { try loss(batch, $0) })
           }
-          var metrics = try finish(work, &state, absorb: absorb)
+          var metrics = try finish(&work, &state, absorb: absorb)
           metrics.seconds = clock() - started
           metrics.residentBytes = ResidentMemory.current
           outcome = .stepped(metrics)
@@ -107,16 +107,20 @@ public struct Trainer {
   }
 
   private func finish(
-    _ work: Work, _ state: inout TrainingState,
+    _ work: inout Work, _ state: inout TrainingState,
     absorb: (Statistics, inout ParameterStore) throws -> Void
   ) throws -> StepMetrics {
     let share = 1 / Double(options.accumulation)
+    for callback in callbacks {
+      try callback.willUpdate(&work.gradients, batches: options.accumulation, &state)
+    }
     let norm = try work.gradients.norm() * share
     let clipping = options.clippingNorm.map { clippingFactor(norm: norm, limit: $0) } ?? 1
     let rate = options.schedule(state.step)
     for statistics in work.statistics { try absorb(statistics, &state.parameters) }
     try state.optimizer.apply(
       work.gradients, to: &state.parameters, rate: rate, gradientScale: share * clipping)
+    for callback in callbacks { try callback.didUpdate(&state) }
     state.average?.update(toward: state.parameters)
     state.step += 1
     state.itemsSeen += work.items

@@ -1,8 +1,8 @@
 public import Foundation
 public import GyroModels
 
-/// What happens during a run, in the order `began, (stepped | skipped | evaluated | checkpointed)…,
-/// ending, …, finished`; or `interrupted` or `failed` at the end.
+/// What happens during a run, in the order `began, (stepped | skipped | evaluated | advised |
+/// checkpointed)…, ending, …, finished`; or `interrupted` or `failed` at the end.
 public enum TrainingEvent: Sendable {
   /// The run starts, or goes on, at a step.
   case began(step: Int, steps: Int)
@@ -11,6 +11,8 @@ public enum TrainingEvent: Sendable {
   case skipped(step: Int, NumericFault)
   case evaluated(Evaluation)
   case checkpointed(URL)
+  /// Something about quantized weights deserves attention.
+  case advised([HealthAdvice])
   /// The loop is over; whoever keeps things saves them now.
   case ending(Ending)
   case finished(step: Int)
@@ -89,4 +91,22 @@ public protocol TrainingCallback: AnyObject {
   /// - Returns: an event that this one led to, which all callbacks then hear of.
   /// - Throws: anything; the run fails with it.
   func handle(_ event: TrainingEvent, _ state: inout TrainingState) throws -> TrainingEvent?
+  /// Sees, and may change, the gradients of a step before they are clipped and used.
+  /// `state.step` is the index of this step.
+  /// - Parameters:
+  ///   - gradients: their sum over the step's batches.
+  ///   - batches: the number of those.
+  func willUpdate(
+    _ gradients: inout Gradients, batches: Int, _ state: inout TrainingState
+  ) throws
+  /// Sees, and may change, the parameters right after the optimizer moved them, before the moving
+  /// average follows. `state.step` is still the index of this step.
+  func didUpdate(_ state: inout TrainingState) throws
+}
+
+extension TrainingCallback {
+  public func willUpdate(
+    _ gradients: inout Gradients, batches: Int, _ state: inout TrainingState
+  ) throws {}
+  public func didUpdate(_ state: inout TrainingState) throws {}
 }

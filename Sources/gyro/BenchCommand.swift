@@ -8,12 +8,12 @@ struct BenchCommand: ParsableCommand {
     discussion: """
       'train' runs whole training steps of a 34-million-parameter Llama on batches of 8 × 256 \
       tokens in Float32, in bfloat16 pieces and under simulated INT8; 'matmul' runs the matrix \
-      products inside it.
+      products inside it; 'quantize' runs simulated quantization alone.
 
         gyro bench train
         gyro bench train --only float32 --only w8a8 --steps 9 --json
       """,
-    subcommands: [BenchTrainCommand.self, BenchMatmulCommand.self],
+    subcommands: [BenchTrainCommand.self, BenchMatmulCommand.self, BenchQuantizeCommand.self],
     defaultSubcommand: BenchTrainCommand.self)
 }
 
@@ -124,6 +124,59 @@ struct BenchMatmulCommand: ParsableCommand {
         ("\(figure.m)×\(figure.k)×\(figure.n)", 18), (figure.name, 20),
         (Columns.decimal(figure.seconds * 1000, 3) + " ms", -14),
         (Columns.decimal(figure.gigaOperationsPerSecond, 0) + " G/s", -12),
+      ]))
+  }
+}
+
+struct BenchQuantizeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "quantize",
+    abstract: "Simulated quantization: nanoseconds per element, format by granularity.",
+    discussion: """
+      Beside each figure is the memory traffic it takes; 'copy' reads and writes as many floats \
+      and does nothing else.
+
+        gyro bench quantize
+        gyro bench quantize --size 2048 --json
+      """)
+
+  @Option(help: "Runs per figure; the median counts.")
+  var repetitions = 20
+  @Option(help: "Rows and columns of the matrix, a multiple of 64.")
+  var size = 4096
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard repetitions > 0 else { throw ValidationError("--repetitions must be at least 1") }
+    guard size > 0, size.isMultiple(of: 64) else {
+      throw ValidationError("--size must be a positive multiple of 64")
+    }
+  }
+
+  func run() throws {
+    try reportingErrors {
+      let figures = try QuantizeBenchmark(repetitions: repetitions, size: size).run()
+      if output.json {
+        try output.print(Report(benchmark: "quantize", machine: .current, figures: figures))
+      } else {
+        figures.forEach(Self.show)
+      }
+    }
+  }
+
+  private struct Report: Encodable {
+    let benchmark: String
+    let machine: MachineReport
+    let figures: [QuantizeBenchmark.Figure]
+  }
+
+  private static func show(_ figure: QuantizeBenchmark.Figure) {
+    print(
+      Columns.row([
+        (figure.format, 20), (figure.granularity, 12),
+        (Columns.decimal(figure.nanosecondsPerElement, 2) + " ns", -10),
+        (Columns.decimal(figure.bytesPerElement, 0) + " bytes", -10),
+        (Columns.decimal(figure.gigabytesPerSecond, 1) + " GB/s", -12),
       ]))
   }
 }

@@ -35,7 +35,7 @@ struct GyroCommand: ParsableCommand {
     version: Version.gyro,
     subcommands: [
       RunCommand.self, EvaluateCommand.self, GenerateCommand.self, InspectCommand.self,
-      BenchCommand.self, DoctorCommand.self,
+      StudyCommand.self, BenchCommand.self, DoctorCommand.self,
     ])
 }
 

@@ -49,7 +49,8 @@ private func words(
         == "tiny.yaml, line 14: unknown key 'stesp' in stages[2].train; did you mean 'steps'? "
         + "Known keys: label, steps, rate, schedule, warmup, floor, batch, length, loss, "
         + "quantized, optimizer, momentum, weight-decay, clip, accumulate, average, recompute, "
-        + "checkpoint-every")
+        + "checkpoint-every, scale-rate, temperature, distillation, milestones, health, "
+        + "dampening, freezing")
     #expect(
       words("seed: 3", "sede: 3")
         == "tiny.yaml, line 10: unknown key 'sede'; did you mean 'seed'? Known keys: "
@@ -60,14 +61,14 @@ private func words(
     #expect(
       words("keep:", "temperature:")
         == "tiny.yaml, line 9: unknown key 'temperature' in scheme. "
-        + "Known keys: weights, activations, keep")
+        + "Known keys: weights, activations, embeddings, cache, sites, rules, keep")
   }
 
   @Test func anUnknownStageIsAnUnknownKey() {
     #expect(
       words("- round:", "- rotate:")
         == "tiny.yaml, line 13: unknown key 'rotate' in stages[1]. "
-        + "Known keys: evaluate, train, round, export")
+        + "Known keys: calibrate, compare, evaluate, train, round, export")
   }
 
   @Test func aWrongTypeSaysWhatWasExpectedAndWhatCame() {
@@ -107,13 +108,13 @@ private func words(
 
   @Test func anUnknownFormatListsTheKnownOnes() {
     #expect(
-      words("activations: { format: int8,", "activations: { format: int9,")
-        == "tiny.yaml, line 8: unknown number format 'int9' in scheme.activations.format; "
-        + "did you mean 'int8'? Known: int8")
+      words("activations: { format: int8,", "activations: { format: int9,").hasPrefix(
+        "tiny.yaml, line 8: unknown number format 'int9' in scheme.activations.format; "
+          + "did you mean 'int2'? Known: int2, int3, int4, "))
     #expect(
       words("granularity: token", "granularity: channel")
         == "tiny.yaml, line 8: unknown granularity 'channel' in scheme.activations.granularity. "
-        + "Known: token, tensor")
+        + "Known: tensor, token, group-32, head-64")
     #expect(
       words("format: huggingface", "format: gguf")
         == "tiny.yaml, line 16: unknown export format 'gguf' in stages[4].export.format. "

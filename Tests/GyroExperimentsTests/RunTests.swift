@@ -172,7 +172,7 @@ import Testing
       let recipe =
         tinyRecipe
         .replacing("  activations: { format: int8 }", with: "  keep: [lm_haed]")
-      #expect(throws: QuantizationError.unmatched("lm_haed")) {
+      #expect(throws: QuantizationError.unmatched("lm_haed", in: "keep")) {
         try experiment(folder, recipe).run(output: folder.appending(path: "run"))
       }
     }

@@ -141,7 +141,7 @@ import Testing
     #expect(
       Set(counter.sites.keys) == [
         "conv1.input", "layer1.0.input", "layer1.0.conv2.input", "layer2.0.input",
-        "layer2.0.conv2.input", "fc.input",
+        "layer2.0.conv2.input", "fc.input", "layer1.0.residual", "layer2.0.residual",
       ])
     #expect(counter.sites.values.allSatisfy { $0 == 1 })
     #expect(counter.weights["layer2.0.downsample.0.weight"] == 1)

@@ -32,7 +32,7 @@ struct RowQuantizerTests {
     let (codes, scales) = (grid.codeArray, grid.scaleArray)
     for (place, value) in x.elements.enumerated() {
       let scale = scales[place / 200]
-      #expect(codes[place] == SignedInteger.int8.encode(value / scale))
+      #expect(codes[place] == Int8(bitPattern: IntegerFormat.int8.encode(value / scale)))
     }
   }
 

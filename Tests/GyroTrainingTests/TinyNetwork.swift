@@ -213,6 +213,7 @@ final class Recorder: TrainingCallback {
       case .skipped(let step, _): "skipped \(step)"
       case .evaluated(let evaluation):
         "evaluated \(evaluation.step)\(evaluation.isBest ? " best" : "")"
+      case .advised(let advice): "advised \(advice.count)"
       case .checkpointed(let url): "checkpointed \(url.lastPathComponent)"
       case .ending(let ending): "ending \(ending)"
       case .finished(let step): "finished \(step)"

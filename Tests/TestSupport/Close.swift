@@ -64,3 +64,17 @@ public func expectSameBits(
     "element \(place): \(a[place]) has not the bits of \(b[place]) \(comment())",
     sourceLocation: sourceLocation)
 }
+
+/// Expects two lists to be equal, and names the first place where they are not. (`==` in an
+/// expectation works out the whole difference, which takes forever for long lists.)
+public func expectSame<Element: Equatable>(
+  _ got: [Element], _ expected: [Element], _ name: @autoclosure () -> String = "",
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  let differing = zip(got, expected).enumerated().first { $1.0 != $1.1 }
+  let difference =
+    got.count != expected.count
+    ? "\(got.count) elements, \(expected.count) were expected"
+    : differing.map { "at \($0): \($1.0), expected \($1.1)" }
+  if let difference { Issue.record("\(name()) \(difference)", sourceLocation: sourceLocation) }
+}

@@ -165,6 +165,7 @@ static void forward_channels(void *context, int64_t begin, int64_t end, int thre
     if (variance < 0) variance = 0;
     job->mean[channel] = (float)(shift + offset);
     job->variance[channel] = (float)variance;
+    if (!job->result) continue;
     Map map = map_of(job, channel, job->mean[channel], job->variance[channel]);
     for (int64_t image = 0; image < s->images; image++)
       normalize(x + image * stride, s->plane, &map,

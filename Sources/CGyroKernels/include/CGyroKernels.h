@@ -1,6 +1,7 @@
 #pragma once
 // All kernels, one header per family. Pointers are to contiguous, row-major Float32 unless said
 // otherwise; no kernel allocates on its hot path; loops are shared out by gyro_parallel_for.
+#include "gyro_number_format.h"
 #include "gyro_clones.h"
 #include "gyro_copy.h"
 #include "gyro_quantize_int8.h"
@@ -13,8 +14,15 @@
 #include "gyro_batch_norm.h"
 #include "gyro_softmax.h"
 #include "gyro_cross_entropy.h"
+#include "gyro_distillation.h"
 #include "gyro_embedding.h"
 #include "gyro_attention.h"
 #include "gyro_normalization.h"
+#include "gyro_oscillation.h"
 #include "gyro_rope.h"
 #include "gyro_swiglu.h"
+#include "gyro_quantize.h"
+#include "gyro_learned_scale.h"
+#include "gyro_histogram.h"
+#include "gyro_range_search.h"
+#include "gyro_units.h"

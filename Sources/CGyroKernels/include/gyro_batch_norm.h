@@ -13,7 +13,7 @@ struct gyro_batch_norm {
 };
 
 /// Normalizes by the statistics of the batch and writes them: `mean` [channels] and the biased
-/// `variance` [channels].
+/// `variance` [channels]. With `result` NULL that is all: `weight` and `bias` are not read.
 void gyro_batch_norm_forward(const struct gyro_batch_norm *shape, const float *source,
                              const float *weight, const float *bias, float *mean,
                              float *variance, float *result);

@@ -73,8 +73,8 @@ int gyro_matmul_f32_batched(int64_t batch, int64_t stride_a, int64_t stride_b, i
 /// products of pieces are accumulated in float32.
 ///
 /// 2 pieces, hi·hi + hi·lo + lo·hi: relative error of the inputs ≤ 2^-17 each;
-/// the result is within about 1e-5 · (|A|·|B|) of the exact product in the worst
-/// case, typically 1e-6.
+/// the result is within 2^-15 (3e-5) · (|A|·|B|) of the exact product in the worst
+/// case (lo·lo, left out, is up to 2^-16), typically 1e-6.
 /// 3 pieces, six products: the pieces hold all 24 bits of a float32, and what is
 /// left out lies below 2^-24 of a product. The error is that of a float32 product,
 /// about sqrt(3k) · 2^-24 · (|A|·|B|).
@@ -107,24 +107,43 @@ int gyro_matmul_s8(int64_t m, int64_t n, int64_t k, const int8_t *a, const float
 int gyro_matmul_s8_s32(int64_t m, int64_t n, int64_t k, const int8_t *a, const int8_t *b,
                        int32_t *c);
 
-// MARK: float32 × int8 codes
+// MARK: mixed factors
 
-/// out[m,k] = (G ⊙ column_scale) · codes for G [m,n] and codes [n,k]: the
-/// gradient of the input of a layer with quantized weights.
+/// What the elements of a factor are.
+enum {
+    /// Float32, cut into 2 or 3 bfloat16 pieces.
+    GYRO_FACTOR_FLOAT32 = 0,
+    /// bfloat16 bit patterns: numbers of 8-bit floats and the like, as they are.
+    GYRO_FACTOR_BFLOAT16 = 1,
+    /// Signed bytes, all exact in bfloat16.
+    GYRO_FACTOR_INT8 = 2,
+};
+
+/// A stored matrix: value(row, column) = data[row * stride + column] · scale[row].
+typedef struct {
+    int32_t kind;
+    const void *data;
+    int64_t stride;
+    /// One per stored row; NULL counts as 1. Float32 factors have none.
+    const float *scale;
+} gyro_matmul_factor;
+
+/// C[m,n] = op(A) · op(B), rows of C without gaps; `trans_a` and `trans_b` as for
+/// `gyro_matmul_f32`. One product of bfloat16 tiles where neither factor is cut, `pieces` (2 or 3)
+/// where one is; products are exact, sums are float32.
 ///
-/// G · scale is rounded to float32, then cut into `terms` bfloat16 pieces (2 or
-/// 3; 1 keeps only the leading piece); the codes are exact in bfloat16.
-/// Relative error of the pieces: 2^-17 with 2 terms, 2^-24 with 3. Where that is
-/// not faster, the codes are converted to float32 and multiplied as such.
-int gyro_matmul_f32_codes(int64_t m, int64_t n, int64_t k, const float *g,
-                          const float *column_scale, const int8_t *codes, float *out, int terms);
-
-/// out[n,k] = (G ⊙ row_scale)ᵀ · codes + beta · out for G [m,n], row_scale [m]
-/// and codes [m,k]: the gradient of a weight whose layer's input was quantized.
-/// Precision as above.
-int gyro_matmul_f32_transposed_codes(int64_t m, int64_t n, int64_t k, const float *g,
-                                     const float *row_scale, const int8_t *codes, float *out,
-                                     int terms, float beta);
+/// Scales along a side of C (A as it is, B transposed: y = x·Wᵀ) stay out of the sums: the finished
+/// sum is multiplied by row scale · column scale in double precision and rounded once. Scales along
+/// k go into a Float32 factor before it is cut (dx = (dy ⊙ scale of W) · W, dW = (dy ⊙ scale of x)ᵀ
+/// · x), which rounds once to float32; when the other factor is not Float32, into their own factor,
+/// which then counts as Float32.
+///
+/// Error: that of a float32 product, about sqrt(pieces · k) · 2^-24 · (|A|·|B|); with 2 pieces
+/// 2^-17 on top where one factor is cut, 2^-15 where both are. Sums of products that are whole
+/// numbers below 2^24 are exact. bfloat16 numbers and pieces below 2^-126 count as zero. The result does not depend on the
+/// number of threads. Without AMX the factors are converted to float32 and multiplied as such.
+int gyro_matmul_mixed(int pieces, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
+                      const gyro_matmul_factor *a, const gyro_matmul_factor *b, float *c);
 
 // MARK: plain references (single loops, double accumulation, slow)
 
@@ -136,21 +155,15 @@ void gyro_reference_matmul_f32_batched(int64_t batch, int64_t stride_a, int64_t 
                                        int64_t n, int64_t k, float alpha, const float *a,
                                        int64_t lda, const float *b, int64_t ldb, float beta,
                                        float *c, int64_t ldc);
-/// The three products of the bfloat16 pieces, summed in double precision.
-void gyro_reference_matmul_f32_split(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
-                                     float alpha, const float *a, int64_t lda, const float *b,
-                                     int64_t ldb, float beta, float *c, int64_t ldc);
 void gyro_reference_matmul_s8(int64_t m, int64_t n, int64_t k, const int8_t *a,
                               const float *row_scale, const int8_t *b, const float *column_scale,
                               const float *bias, float *c);
 void gyro_reference_matmul_s8_s32(int64_t m, int64_t n, int64_t k, const int8_t *a,
                                   const int8_t *b, int32_t *c);
-void gyro_reference_matmul_f32_codes(int64_t m, int64_t n, int64_t k, const float *g,
-                                     const float *column_scale, const int8_t *codes, float *out,
-                                     int terms);
-void gyro_reference_matmul_f32_transposed_codes(int64_t m, int64_t n, int64_t k, const float *g,
-                                                const float *row_scale, const int8_t *codes,
-                                                float *out, int terms, float beta);
+/// The products of the same pieces, summed in double precision; of two Float32 factors as well.
+void gyro_reference_matmul_mixed(int pieces, int trans_a, int trans_b, int64_t m, int64_t n,
+                                 int64_t k, const gyro_matmul_factor *a,
+                                 const gyro_matmul_factor *b, float *c);
 /// Rounds to the nearest bfloat16 (ties to even), as a float32.
 float gyro_reference_round_bfloat16(float value);
 

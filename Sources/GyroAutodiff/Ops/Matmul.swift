@@ -6,7 +6,7 @@ public import GyroTensors
 /// When x and w lie on integer grids the product runs on their codes, exactly; and the backward
 /// products use the codes too: `dx = (dy ⊙ sw) · codes(w)`, `dw = (dy ⊙ sx)ᵀ · codes(x)`. Codes are
 /// exact in bfloat16, so only dy is cut into pieces: three pieces keep all of Float32's 24 bits,
-/// two keep 17.
+/// two keep 17. The same goes for the units of small floats, whose products are exact as well.
 struct LinearOp: Op {
   let precision: MatmulPrecision
 
@@ -28,17 +28,11 @@ struct LinearOp: Op {
   func pullback(_ cotangent: Tensor, _ residual: Residual, needs: [Bool]) -> [Tensor?] {
     let (x, w) = (residual.input, residual.weight)
     let flat = cotangent.reshaped([-1, w.shape[0]])
-    let pieces = precision.pieces
-    let dx: Tensor? =
-      !needs[0]
-      ? nil
-      : (w.grid.map { flat.product(withCodesOf: $0, pieces: pieces) }
-        ?? flat.matmul(w, precision: precision)).reshaped(to: x.shape)
-    let dw: Tensor? =
-      !needs[1]
-      ? nil
-      : x.grid.map { flat.transposedProduct(withCodesOf: $0, pieces: pieces) }
-        ?? flat.matmul(x.reshaped([-1, w.shape[1]]), transposingSelf: true, precision: precision)
+    let dx = needs[0] ? flat.matmul(w, precision: precision).reshaped(to: x.shape) : nil
+    let dw =
+      needs[1]
+      ? flat.matmul(x.reshaped([-1, w.shape[1]]), transposingSelf: true, precision: precision)
+      : nil
     guard needs.count > 2 else { return [dx, dw] }
     return [dx, dw, needs[2] ? flat.sum(axes: [0]) : nil]
   }

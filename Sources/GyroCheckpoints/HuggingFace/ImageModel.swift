@@ -98,9 +98,10 @@ public struct ImageModel: Sendable {
     let build = ModelBuilder.unfilled()
     model = try configuration.model(build)
     var parameters = build.store
-    _ = try ModelFolder.fill(&parameters, from: SafetensorsDirectory(contentsOf: directory))
-    self.parameters = parameters
     scheme = try SchemeRecord.scheme(in: config)
+    _ = try ModelFolder.fill(
+      &parameters, from: SafetensorsDirectory(contentsOf: directory), scheme)
+    self.parameters = parameters
   }
 
   /// Writes the folder: weights last, so that a folder with weights is complete. Tensors on an

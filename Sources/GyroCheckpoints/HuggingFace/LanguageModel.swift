@@ -44,7 +44,7 @@ extension LanguageModel {
     let model = Llama(configuration, build)
     var parameters = build.store
     let scheme = try SchemeRecord.scheme(in: config)
-    let unused = try ModelFolder.fill(&parameters, from: files)
+    let unused = try ModelFolder.fill(&parameters, from: files, scheme)
     var warnings = configuration.warnings
     if !unused.isEmpty {
       warnings.append(
@@ -70,9 +70,10 @@ extension LanguageModel {
 
   /// Writes the folder: weights last, so that a folder with weights is complete.
   ///
-  /// Tensors on an integer grid are written as they are: I8 codes under the weight's own name and
-  /// F32 scales `[rows, 1]` under `<name>_scale`, the layout compressed-tensors calls
-  /// `int-quantized`, with its `quantization_config`. Everything else is rounded to `type`.
+  /// Quantized weights are written as they are. Eight-bit whole numbers: I8 codes under the weight's
+  /// own name and F32 scales `[rows, 1]` under `<name>_scale`, the layout compressed-tensors calls
+  /// `int-quantized`, with its `quantization_config`. Other formats: packed codes and scales
+  /// (`QuantizedWeight`). Everything else is rounded to `type`.
   ///
   /// - Throws: `FileError` or `CheckpointError`; what was there before then stays.
   public func write(to directory: URL, as type: ScalarType = .float32) throws {

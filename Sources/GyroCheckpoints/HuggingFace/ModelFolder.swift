@@ -29,18 +29,28 @@ enum ModelFolder {
     }
   }
 
-  /// Gives every declared path its tensor.
+  /// Gives every declared path its tensor, weights on their grids, and declares what the scheme's
+  /// quantizers keep for activations.
   /// - Returns: the names in the files that nothing asked for.
   static func fill(
-    _ parameters: inout ParameterStore, from files: SafetensorsDirectory
-  ) throws(CheckpointError) -> [String] {
+    _ parameters: inout ParameterStore, from files: SafetensorsDirectory,
+    _ scheme: QuantizationScheme?
+  ) throws -> [String] {
+    let plan = try scheme.map { try QuantizationPlan($0, for: parameters) }
+    let names = Set(files.names)
     var used: Set<String> = []
     for path in parameters.paths {
       let name = path.name
+      if names.contains(name + "_packed"), let quantizer = plan?.quantizer(at: path) {
+        parameters[path] = try QuantizedWeight(name: name, quantizer: quantizer)
+          .read(parameters[path].shape, files)
+        used.formUnion(QuantizedWeight.suffixes.map { name + $0 })
+        continue
+      }
       let entry = try files.entry(name)
       let expected = parameters[path].shape
       guard entry.shape == expected else {
-        throw .wrongShape(
+        throw CheckpointError.wrongShape(
           file: try files.file(holding: name).url.path, tensor: name,
           expected: "\(expected)", found: "\(entry.shape)")
       }
@@ -51,6 +61,10 @@ enum ModelFolder {
       } else {
         parameters[path] = try files.tensor(name)
       }
+    }
+    for path in plan?.siteStatePaths ?? [] {
+      parameters.declare(path, try files.tensor(path.name), kind: .buffer)
+      used.insert(path.name)
     }
     return files.names.filter { name in
       !used.contains(name) && !derived.contains { name.hasSuffix($0) }
@@ -86,24 +100,29 @@ enum ModelFolder {
     return Tensor(entry.shape, on: grid)
   }
 
-  /// Writes all tensors, those on a grid as codes and scales.
+  /// Writes all tensors, those on a grid as codes and scales: plain int8 codes under the weight's own
+  /// name, others packed.
   static func write(
     _ parameters: ParameterStore, _ scheme: QuantizationScheme?, to directory: URL,
     as type: ScalarType
   ) throws {
     var metadata = ["format": "pt"]
     if let scheme { metadata["gyro_scheme"] = scheme.fingerprint }
+    let plan = try scheme.map { try QuantizationPlan($0, for: parameters) }
+    let exact = Set(plan?.siteStatePaths ?? [])
     var writer = SafetensorsWriter(metadata: metadata)
     for path in parameters.paths {
       let value = parameters[path]
-      guard let grid = value.wholeGrid else {
-        writer.add(path.name, value, as: type)
-        continue
+      if let grid = value.wholeGrid, plan?.quantizer(at: path)?.format.bits ?? 8 == 8 {
+        let codes = UnsafeRawBufferPointer(start: grid.codes.pointer, count: value.count)
+        writer.add(path.name, shape: value.shape, type: .int8, bytes: Array(codes))
+        writer.add(
+          path.name + "_scale", Tensor([grid.rows, 1], elements: grid.scaleArray), as: .float32)
+      } else if let quantizer = plan?.quantizer(at: path), let codes = quantizer.codes(of: value) {
+        QuantizedWeight(name: path.name, quantizer: quantizer).add(codes, to: &writer)
+      } else {
+        writer.add(path.name, value, as: exact.contains(path) ? .float32 : type)
       }
-      let codes = UnsafeRawBufferPointer(start: grid.codes.pointer, count: value.count)
-      writer.add(path.name, shape: value.shape, type: .int8, bytes: Array(codes))
-      writer.add(
-        path.name + "_scale", Tensor([grid.rows, 1], elements: grid.scaleArray), as: .float32)
     }
     try writer.write(toDirectory: directory)
   }

@@ -42,7 +42,7 @@ enum SchemeRecord {
     if let scheme {
       let record = Record(scheme: scheme, fingerprint: scheme.fingerprint)
       object["gyro"] = try JSONSerialization.jsonObject(with: JSONEncoder().encode(record))
-      if let weights = scheme.weights {
+      if let weights = scheme.weights, isPlainInt8(scheme) {
         object["quantization_config"] = compressedTensors(weights, scheme, parameters)
       }
     }
@@ -50,9 +50,21 @@ enum SchemeRecord {
       withJSONObject: object, options: [.prettyPrinted, .sortedKeys])
   }
 
+  /// Whether other runtimes can read the weights' layout as it stands.
+  private static func isPlainInt8(_ scheme: QuantizationScheme) -> Bool {
+    func isPlain(_ rule: QuantizationRule) -> Bool {
+      rule.format == "int8" && rule.isSymmetric
+        && [.channel, .tensor, .token].contains(rule.granularity)
+    }
+    return scheme.weights.map(isPlain) ?? false
+      && scheme.activations.map { isPlain($0) && $0.isDynamic } ?? true
+      && scheme.exceptions.isEmpty && scheme.embeddings == nil && scheme.keys == nil
+      && scheme.values == nil && scheme.sites == [.input]
+  }
+
   /// The description vLLM and transformers read: int8 weights, int8 dynamic activations.
   private static func compressedTensors(
-    _ weights: QuantizationScheme.Rule, _ scheme: QuantizationScheme, _ parameters: ParameterStore
+    _ weights: QuantizationRule, _ scheme: QuantizationScheme, _ parameters: ParameterStore
   ) -> [String: Any] {
     let kept = parameters.paths.filter { path in
       parameters.parameter(at: path)?.kind == .linear && parameters[path].wholeGrid == nil
@@ -64,7 +76,7 @@ enum SchemeRecord {
     let activations: Any =
       scheme.activations.map { rule in
         [
-          "num_bits": 8, "type": "int", "symmetric": true, "strategy": rule.granularity.rawValue,
+          "num_bits": 8, "type": "int", "symmetric": true, "strategy": rule.granularity.description,
           "dynamic": true,
         ] as [String: Any]
       } ?? NSNull()
@@ -76,7 +88,7 @@ enum SchemeRecord {
           "targets": ["Linear"],
           "weights": [
             "num_bits": 8, "type": "int", "symmetric": true,
-            "strategy": weights.granularity.rawValue,
+            "strategy": weights.granularity.description,
           ] as [String: Any],
           "input_activations": activations, "output_activations": NSNull(),
         ] as [String: Any]

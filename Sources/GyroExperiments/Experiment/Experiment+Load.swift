@@ -64,13 +64,24 @@ extension Experiment {
         if let length = stage.length {
           try LanguageTask.check(length: length, of: stage.label, language.configuration)
         }
+      case .calibrate(let stage):
+        if let length = stage.length {
+          try LanguageTask.check(length: length, of: stage.label, language.configuration)
+        }
+      case .compare(let stage):
+        if let length = stage.length {
+          try LanguageTask.check(length: length, of: stage.label, language.configuration)
+        }
       case .export: break
       }
     }
     let training = try text(training, language, length: trainingLength, "data.train", say)
+    let calibration = try text(
+      calibration, language, length: calibrationLength(language), "data.calibrate", say)
     let evaluation = try text(
       evaluation, language, length: evaluationLength(language), "data.evaluate", say)
-    return LanguageTask(language: language, training: training, evaluation: evaluation)
+    return LanguageTask(
+      language: language, training: training, calibration: calibration, evaluation: evaluation)
   }
 
   private func text(
@@ -112,12 +123,22 @@ extension Experiment {
       .max() ?? 1
   }
 
+  /// The longest window that calibration cuts.
+  private func calibrationLength(_ language: LanguageModel) -> Int {
+    let usual = LanguageTask.evaluationLength(language.configuration)
+    let lengths = recipe.stages.compactMap { stage in
+      if case .calibrate(let stage) = stage { stage.length ?? usual } else { nil }
+    }
+    return lengths.max() ?? usual
+  }
+
   /// The longest window that a measurement cuts.
   private func evaluationLength(_ language: LanguageModel) -> Int {
     let usual = LanguageTask.evaluationLength(language.configuration)
     let lengths = recipe.stages.compactMap { stage in
       switch stage {
       case .evaluate(let stage), .round(let stage): stage.length ?? usual
+      case .compare(let stage): stage.length ?? usual
       default: nil
       }
     }
@@ -129,6 +150,7 @@ extension Experiment {
   private func imageTask(_ model: ImageModel) throws -> ImageTask {
     ImageTask(
       model: model, training: try images(training, "data.train"),
+      calibration: try images(calibration, "data.calibrate"),
       evaluation: try images(evaluation, "data.evaluate"))
   }
 

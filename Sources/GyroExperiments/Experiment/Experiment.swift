@@ -11,6 +11,7 @@ public struct Experiment: Sendable {
   let tokenizerFile: URL?
   let tokenizerTexts: [URL]
   var training: ResolvedSource?
+  let calibration: ResolvedSource?
   let evaluation: ResolvedSource?
 
   /// A data source with its files found.
@@ -49,6 +50,7 @@ extension Recipe {
       recipe: self, base: base, modelFolder: modelFolder, tokenizerFile: tokenizerFile,
       tokenizerTexts: tokenizerTexts,
       training: try resolver.source(data.train, "data.train"),
+      calibration: try resolver.source(data.calibrate, "data.calibrate"),
       evaluation: try resolver.source(data.evaluate, "data.evaluate"))
   }
 }

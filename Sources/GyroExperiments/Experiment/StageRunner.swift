@@ -16,6 +16,8 @@ struct StageRunner<T: ExperimentTask> {
   /// The float model that distillation learns from: as it was when quantization was turned on.
   var teacher: ParameterStore
   var isQuantized = false
+  /// Whether float training has changed the weights since their quantizers were prepared.
+  var isPreparationStale = true
   /// The newest measurement, while nothing has changed since.
   var lastMeasured: (stage: EvaluateStage, figures: [String: Double])?
   /// The loss of the first float measurement, by what it was measured on.
@@ -66,9 +68,11 @@ struct StageRunner<T: ExperimentTask> {
 
   private mutating func run(_ stage: StageRecipe, _ index: Int) throws -> ExperimentResults.Stage {
     switch stage {
+    case .calibrate(let stage): return try calibrate(stage)
+    case .compare(let stage): return try compare(stage)
     case .evaluate(let stage): return try measure(stage, kind: "evaluate")
     case .round(let stage):
-      turn(quantized: true)
+      try turn(quantized: true)
       return try measure(stage, kind: "round")
     case .train(let stage): return try train(stage, index)
     case .export(let stage): return try export(stage)
@@ -80,32 +84,76 @@ struct StageRunner<T: ExperimentTask> {
     _ stage: StageRecipe, _ index: Int, _ result: ExperimentResults.Stage
   ) throws {
     switch stage {
+    case .calibrate(let stage): _ = try calibrate(stage)
     case .evaluate(let stage):
-      if let quantized = stage.quantized { turn(quantized: quantized) }
+      if let quantized = stage.quantized { try turn(quantized: quantized) }
       remember(stage, result.figures)
     case .round(let stage):
-      turn(quantized: true)
+      try turn(quantized: true)
       remember(stage, result.figures)
     case .train(let stage):
-      turn(quantized: stage.quantized)
+      try turn(quantized: stage.quantized)
       var (state, checkpoints) = try prepare(stage, index)
       guard try checkpoints.restore(&state) != nil, state.step == stage.steps else {
         throw ExperimentError.damagedState(
           file: checkpoints.url.path,
           reason: "stage '\(stage.label)' is done, but its last checkpoint is not there")
       }
-      parameters = state.evaluated
-      lastMeasured = nil
-    case .export: break
+      took(state.evaluated, quantized: stage.quantized)
+    case .compare, .export: break
     }
     results.stages.append(result)
   }
 
-  private mutating func turn(quantized: Bool) {
+  private mutating func took(_ trained: ParameterStore, quantized: Bool) {
+    parameters = trained
+    lastMeasured = nil
+    if !quantized { isPreparationStale = true }
+  }
+
+  private mutating func turn(
+    quantized: Bool, calibrating stage: CalibrateStage = CalibrateStage()
+  ) throws {
     guard quantized != isQuantized else { return }
-    if quantized { teacher = parameters }
+    if quantized, isPreparationStale, let plan {
+      plan.forget(&parameters)
+      teacher = parameters
+      try prepare(plan, &parameters, stage)
+      isPreparationStale = false
+    }
     isQuantized = quantized
     lastMeasured = nil
+  }
+
+  // MARK: Calibrating
+
+  private mutating func calibrate(_ stage: CalibrateStage) throws -> ExperimentResults.Stage {
+    isPreparationStale = true
+    isQuantized = false
+    try turn(quantized: true, calibrating: stage)
+    let sites = plan!.needsCalibration ? try Calibration(for: plan!).sites.count : 0
+    return ExperimentResults.Stage(
+      kind: "calibrate", label: stage.label, quantized: true,
+      figures: ["sites": Double(sites), "batches": Double(sites > 0 ? stage.batches : 0)],
+      seconds: 0)
+  }
+
+  /// Finds the ranges that are found once and the starts of what is learned.
+  func prepare(
+    _ plan: QuantizationPlan, _ parameters: inout ParameterStore, _ stage: CalibrateStage
+  ) throws {
+    guard plan.needsCalibration else { return try plan.prepare(&parameters) }
+    var calibration = try Calibration(for: plan)
+    let batches = try task.batches(for: stage, seed: UInt64(context.recipe.seed) &+ 0xca11)
+    for index in 0..<stage.batches {
+      let pass = ForwardPass(
+        parameters, mode: .calibration, instrumentation: calibration.probe,
+        precision: context.recipe.precision)
+      _ = task.scores(batches(index), pass)
+      try calibration.absorb(pass.statistics)
+      try context.working(stage.label, index + 1, stage.batches)
+    }
+    try plan.prepare(&parameters, with: calibration)
   }
 
   // MARK: Measuring
@@ -124,7 +172,7 @@ struct StageRunner<T: ExperimentTask> {
   private mutating func measure(
     _ stage: EvaluateStage, kind: String
   ) throws -> ExperimentResults.Stage {
-    if let quantized = stage.quantized { turn(quantized: quantized) }
+    if let quantized = stage.quantized { try turn(quantized: quantized) }
     let figures = try task.evaluate(try settled(), stage, arithmetic) { done, total in
       try context.working(stage.label, done, total)
     }
@@ -145,7 +193,7 @@ struct StageRunner<T: ExperimentTask> {
 
   /// The figures, and for a quantized model how far the loss lies above the float model's on the
   /// same data. On text that the float model sampled itself this is the divergence between them.
-  private func compared(_ stage: EvaluateStage, _ figures: [String: Double]) -> [String: Double] {
+  func compared(_ stage: EvaluateStage, _ figures: [String: Double]) -> [String: Double] {
     guard isQuantized, let float = floatLoss[Self.subject(stage)], let loss = figures["loss"] else {
       return figures
     }
@@ -167,7 +215,8 @@ struct StageRunner<T: ExperimentTask> {
       case .sgd: SGD(momentum: stage.momentum, weightDecay: stage.weightDecay)
       }
     let state = TrainingState(
-      parameters: parameters, optimizer: try Optimizer(rule, for: parameters),
+      parameters: parameters,
+      optimizer: try Optimizer(groups: groups(rule, stage), for: parameters),
       seed: seed(ofStage: index), averageDecay: stage.average > 0 ? stage.average : nil)
     let options = try options(of: stage)
     var fingerprints = options.fingerprints
@@ -175,6 +224,19 @@ struct StageRunner<T: ExperimentTask> {
     fingerprints["precision"] = context.recipe.precision.rawValue
     let folder = stageFolder(index).appending(path: "checkpoints")
     return (state, CheckpointDirectory(folder, fingerprints: fingerprints))
+  }
+
+  /// What quantizers learn has a rate of its own.
+  private func groups(_ rule: any UpdateRule, _ stage: TrainStage) -> [ParameterGroup] {
+    let learned = parameters.parameterPaths.contains {
+      parameters.parameter(at: $0)?.kind == .quantizer
+    }
+    let standard = ParameterGroup.standard(rule, for: parameters)
+    guard learned, stage.scaleRate != 1 else { return standard }
+    let scales = ParameterGroup(
+      "*", kinds: [.quantizer], rule.withoutWeightDecay as any UpdateRule,
+      rateFactor: stage.scaleRate)
+    return [scales] + standard
   }
 
   private func options(of stage: TrainStage) throws -> TrainingOptions {
@@ -187,7 +249,7 @@ struct StageRunner<T: ExperimentTask> {
   }
 
   private mutating func train(_ stage: TrainStage, _ index: Int) throws -> ExperimentResults.Stage {
-    turn(quantized: stage.quantized)
+    try turn(quantized: stage.quantized)
     var (state, checkpoints) = try prepare(stage, index)
     try checkpoints.restore(&state) { context.progress(.note($0)) }
     let folder = stageFolder(index)
@@ -197,24 +259,74 @@ struct StageRunner<T: ExperimentTask> {
       TensorBoardCallback(folder),
       CheckpointCallback(checkpoints, every: stage.checkpointEvery),
     ]
+    if stage.quantized { callbacks.insert(contentsOf: watchers(stage, folder, plan!), at: 0) }
     if let reporter = context.reporter { callbacks.insert(reporter(stage.label, task.unit), at: 0) }
     let batches = try task.batches(for: stage, seed: seed(ofStage: index))
-    let teacher = stage.loss == .distillation ? teacher : nil
     let precision = context.recipe.precision
+    var active = plan
+    if let milestones = stage.milestones {
+      try active?.follow(milestones.milestones.contains { $0.changesBits }) {
+        milestones.state(at: $0)
+      }
+      context.progress(.note(milestones.timeline()))
+    }
+    let instrumentation: any Instrumentation =
+      stage.quantized ? active! : NoInstrumentation()
     let trainer = Trainer(
       try options(of: stage), callbacks: callbacks, interruption: context.interruption)
     try trainer.run(
-      &state, instrumentation: arithmetic.instrumentation, precision: precision,
+      &state, instrumentation: instrumentation, precision: precision,
       recomputesActivations: stage.recompute, size: task.size(of:),
-      absorb: { task.absorb($0, into: &$1) }, batch: batches,
-      loss: { task.loss($0, $1, teacher: teacher, precision: precision) })
-    parameters = state.evaluated
-    lastMeasured = nil
+      absorb: {
+        task.absorb($0, into: &$1)
+        if stage.quantized { active!.absorb($0, into: &$1) }
+      }, batch: batches,
+      loss: { batch, pass in
+        task.loss(batch, pass, target(of: stage, at: pass.mode), precision: precision)
+      })
+    took(state.evaluated, quantized: stage.quantized)
     let curve = LossCurve.points(of: folder.appending(path: "metrics.jsonl"))
     var figures = ["steps": Double(state.step), task.unit: Double(state.itemsSeen)]
     if let last = curve.last { figures["training_loss"] = last.loss }
     return ExperimentResults.Stage(
       kind: "train", label: stage.label, quantized: isQuantized, figures: figures, seconds: 0)
+  }
+
+  /// What the loss of a step compares with.
+  private func target(of stage: TrainStage, at mode: ForwardMode) -> TrainingTarget {
+    var share = stage.distillationShare
+    if let milestones = stage.milestones, case .training(let step) = mode,
+      milestones.setsDistillation
+    {
+      share = milestones.state(at: step).distillation
+    }
+    return TrainingTarget(
+      teacher: share > 0 ? teacher : nil, share: Float(share),
+      temperature: Float(stage.temperature), isReversed: stage.loss == .reverseDistillation)
+  }
+
+  /// Those who look after quantizers while weights train.
+  private func watchers(
+    _ stage: TrainStage, _ folder: URL, _ plan: QuantizationPlan
+  ) -> [any TrainingCallback] {
+    var watchers: [any TrainingCallback] = [PlanCallback(plan)]
+    let weights = PlanWeights(plan: plan)
+    if stage.dampening > 0 || stage.freezing > 0 {
+      func schedule(_ from: Double, _ to: Double) -> Schedule? {
+        to > 0
+          ? try? Schedule(.cosine, peak: from, final: to, warmup: 0, steps: stage.steps) : nil
+      }
+      watchers.append(
+        OscillationControl(
+          weights, dampening: schedule(0, stage.dampening),
+          freezing: schedule(10 * stage.freezing, stage.freezing)))
+    }
+    if stage.health > 0 {
+      watchers.append(
+        QuantizationHealth(
+          weights, to: folder.appending(path: "health.jsonl"), every: stage.health))
+    }
+    return watchers
   }
 
   /// Every stage draws its own random numbers.
@@ -268,6 +380,8 @@ struct StageRunner<T: ExperimentTask> {
 
   private static func label(of stage: StageRecipe) -> String {
     switch stage {
+    case .calibrate(let stage): stage.label
+    case .compare(let stage): stage.label
     case .evaluate(let stage), .round(let stage): stage.label
     case .train(let stage): stage.label
     case .export(let stage): stage.format.rawValue

@@ -59,7 +59,8 @@ public struct CheckpointEvaluation: Sendable, Encodable {
         throw Self.otherKind(checkpoint)
       }
       let own = ImageTask(
-        model: try ImageModel(contentsOf: checkpoint), training: nil, evaluation: task.evaluation)
+        model: try ImageModel(contentsOf: checkpoint), training: nil, calibration: nil,
+        evaluation: task.evaluation)
       try self.init(own, checkpoint, stage, options, progress)
       return
     }
@@ -68,7 +69,8 @@ public struct CheckpointEvaluation: Sendable, Encodable {
       try LanguageTask.check(length: length, of: stage.label, language.configuration)
     }
     let text = try Self.text(data, language, checkpoint, stage, base, progress)
-    let task = LanguageTask(language: language, training: nil, evaluation: text)
+    let task = LanguageTask(
+      language: language, training: nil, calibration: nil, evaluation: text)
     try self.init(task, checkpoint, stage, options, progress)
   }
 

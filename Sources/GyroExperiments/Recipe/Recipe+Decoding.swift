@@ -99,6 +99,14 @@ extension Recipe {
             reason: "length (\(train.length)) is longer than the model's context "
               + "(\(llama.context))")
         }
+      case .compare:
+        guard data.evaluate != nil else {
+          throw .conflict(element.place, reason: "the stage needs data.evaluate")
+        }
+      case .calibrate:
+        guard data.calibrate != nil || data.train != nil else {
+          throw .conflict(element.place, reason: "the stage needs data.calibrate or data.train")
+        }
       case .export: break
       }
     }

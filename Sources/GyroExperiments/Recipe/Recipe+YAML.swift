@@ -1,4 +1,5 @@
 import GyroQuantization
+import GyroTraining
 import Yams
 
 extension Recipe {
@@ -113,16 +114,39 @@ extension DataSource {
 
 extension QuantizationScheme {
   fileprivate var node: Node {
-    func rule(_ rule: Rule) -> Node {
-      flow([
-        ("format", word(rule.format)), ("granularity", word(rule.granularity.rawValue)),
-      ])
-    }
     var pairs: [(Node, Node)] = []
-    if let weights { pairs.append(("weights", rule(weights))) }
-    if let activations { pairs.append(("activations", rule(activations))) }
+    if let weights { pairs.append(("weights", weights.node)) }
+    if let activations { pairs.append(("activations", activations.node)) }
+    if let embeddings { pairs.append(("embeddings", embeddings.node)) }
+    let cache = [("keys", keys), ("values", values)].compactMap { name, rule in
+      rule.map { (name, $0.node) }
+    }
+    if !cache.isEmpty { pairs.append(("cache", block(cache.map { (word($0), $1) }))) }
+    pairs.append(("sites", list(sites.map(\.rawValue).sorted().map { word($0) })))
+    if !exceptions.isEmpty {
+      let rules = exceptions.map { exception in
+        var pairs: [(Node, Node)] = [("match", word(exception.pattern.pattern))]
+        if let weights = exception.weights { pairs.append(("weights", weights.node)) }
+        if let activations = exception.activations {
+          pairs.append(("activations", activations.node))
+        }
+        return block(pairs)
+      }
+      pairs.append(("rules", list(rules)))
+    }
     pairs.append(("keep", words(keep.map(\.pattern))))
     return block(pairs)
+  }
+}
+
+extension QuantizationRule {
+  fileprivate var node: Node {
+    flow([
+      ("format", word(format)), ("granularity", word(granularity.description)),
+      ("scale", word(scale.rawValue)), ("symmetric", number(isSymmetric)),
+      ("range", word(range.description)), ("dynamic", number(isDynamic)),
+      ("estimator", word(estimator)),
+    ])
   }
 }
 
@@ -135,6 +159,18 @@ extension StageRecipe {
       if kind == "evaluate", let quantized = stage.quantized {
         pairs.append(("quantized", number(quantized)))
       }
+      if let limit = stage.limit { pairs.append(("limit", number(limit))) }
+      if let length = stage.length { pairs.append(("length", number(length))) }
+    case .calibrate(let stage):
+      pairs = [
+        ("label", word(stage.label)), ("batches", number(stage.batches)),
+        ("batch", number(stage.batch)),
+      ]
+      if let length = stage.length { pairs.append(("length", number(length))) }
+    case .compare(let stage):
+      pairs = [("label", word(stage.label))]
+      let schemes = stage.schemes.map { (word($0.name), $0.scheme.node) }
+      pairs.append(("schemes", block(schemes)))
       if let limit = stage.limit { pairs.append(("limit", number(limit))) }
       if let length = stage.length { pairs.append(("length", number(length))) }
     case .train(let stage): pairs = stage.pairs
@@ -150,7 +186,7 @@ extension StageRecipe {
 
 extension TrainStage {
   fileprivate var pairs: [(Node, Node)] {
-    [
+    var pairs: [(Node, Node)] = [
       ("label", word(label)), ("steps", number(steps)), ("rate", number(rate)),
       ("schedule", word(schedule.rawValue)), ("warmup", number(warmup)),
       ("floor", number(floor)), ("batch", number(batch)), ("length", number(length)),
@@ -159,6 +195,33 @@ extension TrainStage {
       ("weight-decay", number(weightDecay)), ("clip", number(clip)),
       ("accumulate", number(accumulate)), ("average", number(average)),
       ("recompute", number(recompute)), ("checkpoint-every", number(checkpointEvery)),
+      ("scale-rate", number(scaleRate)), ("temperature", number(temperature)),
+      ("distillation", number(distillationShare)), ("health", number(health)),
+      ("dampening", number(dampening)), ("freezing", number(freezing)),
     ]
+    if let milestones {
+      pairs.append(("milestones", list(milestones.milestones.map(\.node))))
+    }
+    return pairs
+  }
+}
+
+extension Milestone {
+  fileprivate var node: Node {
+    func on(_ value: Bool) -> Node { word(value ? "on" : "off") }
+    func frozen(_ value: Bool) -> Node { word(value ? "frozen" : "live") }
+    return flow(
+      [("at", number(step))]
+        + changes.map { change in
+          switch change {
+          case .observers(let value): ("observers", on(value))
+          case .weights(let value): ("weights", on(value))
+          case .activations(let value): ("activations", on(value))
+          case .batchNormFrozen(let value): ("batch-norm", frozen(value))
+          case .scalesFrozen(let value): ("scales", frozen(value))
+          case .bits(let bits): ("bits", number(bits))
+          case .distillation(let share): ("distillation", number(share))
+          }
+        })
   }
 }

@@ -80,6 +80,16 @@ struct RecipeReader {
     return RecipeMapping(reader: self, members: members, known: known)
   }
 
+  /// The members of a mapping with names of its author's own choice, in the order of the file.
+  func members() throws(RecipeError) -> [(name: String, value: RecipeReader)] {
+    guard case .mapping(let pairs) = node else { throw wrongType("a mapping of names to values") }
+    return pairs.map { key, value in
+      let name = key.string ?? ""
+      let path = keyPath.isEmpty ? name : keyPath + "." + name
+      return (name, child(value, path, keyLine: key.mark?.line))
+    }
+  }
+
   /// The one key of a mapping that has exactly one, and its value.
   func choice(_ known: [String]) throws(RecipeError) -> (key: String, value: RecipeReader) {
     let mapping = try mapping(known)
@@ -147,6 +157,16 @@ struct RecipeReader {
       throw wrongType(expected)
     }
     guard range.contains(value) else { throw .outOfRange(place, expected: expected, got: text) }
+    return value
+  }
+
+  /// A text that stands for a value.
+  /// - Parameter parse: gives nil for a text that stands for nothing.
+  func value<Value>(
+    _ expected: String, _ parse: (String) -> Value?
+  ) throws(RecipeError) -> Value {
+    let text = try string()
+    guard let value = parse(text) else { throw .outOfRange(place, expected: expected, got: text) }
     return value
   }
 

@@ -2,37 +2,112 @@ import GyroModels
 import GyroQuantization
 
 extension QuantizationScheme {
-  /// The number formats a recipe may name.
-  static let formatNames = [SignedInteger.int8.name]
-
   init(_ reader: RecipeReader) throws(RecipeError) {
-    let map = try reader.mapping(["weights", "activations", "keep"])
-    let weights = try map["weights"].map { reader throws(RecipeError) in
-      try Rule(reader, granularities: [.channel, .tensor])
+    let map = try reader.mapping([
+      "weights", "activations", "embeddings", "cache", "sites", "rules", "keep",
+    ])
+    self.init()
+    weights = try map["weights"].map(QuantizationRule.ofWeights)
+    activations = try map["activations"].map(QuantizationRule.ofActivations)
+    embeddings = try map["embeddings"].map(QuantizationRule.ofWeights)
+    if let cache = try map["cache"]?.mapping(["keys", "values"]) {
+      keys = try cache["keys"].map(QuantizationRule.ofActivations)
+      values = try cache["values"].map(QuantizationRule.ofActivations)
     }
-    let activations = try map["activations"].map { reader throws(RecipeError) in
-      try Rule(reader, granularities: [.token, .tensor])
+    if let reader = map["sites"] {
+      sites = []
+      for element in try reader.list() {
+        let choices = Site.Kind.allCases.filter { $0 != .keys && $0 != .values }.map(\.rawValue)
+        sites.insert(Site.Kind(rawValue: try element.name("site", among: choices))!)
+      }
     }
-    guard weights != nil || activations != nil else {
-      throw .conflict(map.place, reason: "a scheme needs weights, activations or both")
+    if let rules = map["rules"] {
+      for element in try rules.list() { exceptions.append(try Exception(element)) }
     }
-    var keep: [PathPattern] = []
     if let kept = map["keep"] {
       for element in try kept.list() { keep.append(PathPattern(try element.string())) }
     }
-    self.init(weights: weights, activations: activations, keep: keep)
+    let hasRule =
+      weights != nil || activations != nil || embeddings != nil || keys != nil || values != nil
+      || !exceptions.isEmpty
+    guard hasRule else {
+      throw .conflict(
+        map.place, reason: "a scheme needs weights, activations, embeddings, cache or rules")
+    }
   }
 }
 
-extension QuantizationScheme.Rule {
-  /// The first of `granularities` is the one a rule has that names none.
-  init(_ reader: RecipeReader, granularities: [Granularity]) throws(RecipeError) {
-    let map = try reader.mapping(["format", "granularity"])
-    let format = try map.required("format")
-      .name("number format", among: QuantizationScheme.formatNames)
-    let granularity = try map["granularity"]?
-      .name("granularity", among: granularities.map(\.rawValue))
+extension QuantizationScheme.Exception {
+  init(_ reader: RecipeReader) throws(RecipeError) {
+    let map = try reader.mapping(["match", "weights", "activations"])
     self.init(
-      format: format, granularity: granularity.flatMap(Granularity.init) ?? granularities[0])
+      PathPattern(try map.required("match").string()),
+      weights: try map["weights"].map(QuantizationRule.ofWeights),
+      activations: try map["activations"].map(QuantizationRule.ofActivations))
+    guard weights != nil || activations != nil else {
+      throw .conflict(map.place, reason: "a rule needs weights, activations or both")
+    }
+  }
+}
+
+extension QuantizationRule {
+  static func ofWeights(_ reader: RecipeReader) throws(RecipeError) -> QuantizationRule {
+    try QuantizationRule(
+      reader, granularity: .channel, forms: ["tensor", "channel", "group", "block"])
+  }
+
+  static func ofActivations(_ reader: RecipeReader) throws(RecipeError) -> QuantizationRule {
+    try QuantizationRule(reader, granularity: .token, forms: ["tensor", "token", "group", "head"])
+  }
+
+  /// `granularity` is the one of a rule that names none and whose format brings none.
+  private init(
+    _ reader: RecipeReader, granularity usual: Granularity, forms: [String]
+  ) throws(RecipeError) {
+    let map = try reader.mapping([
+      "format", "granularity", "scale", "symmetric", "range", "dynamic", "estimator",
+    ])
+    let format = try map.required("format")
+    let name = try format.string()
+    guard FormatNames.format(BlockFormat.named(name)?.element ?? name) != nil else {
+      throw .unknownName(
+        format.place, what: "number format", got: name,
+        known: FormatNames.families + BlockFormat.all.map(\.name))
+    }
+    let granularity = try map["granularity"].map { reader throws(RecipeError) in
+      let text = try reader.string()
+      let known = Granularity.forms.filter { form in
+        forms.contains { form == $0 || form.hasPrefix($0 + "-") }
+      }
+      guard let value = Granularity(text),
+        forms.contains(where: { text == $0 || text.hasPrefix($0 + "-") })
+      else {
+        throw RecipeError.unknownName(reader.place, what: "granularity", got: text, known: known)
+      }
+      return value
+    }
+    let range = try map["range"].map { reader throws(RecipeError) in
+      try reader.value("a range method, like " + RangeMethod.forms.joined(separator: ", ")) {
+        RangeMethod($0)
+      }
+    }
+    let estimator = try map["estimator"].map { reader throws(RecipeError) in
+      let text = try reader.string()
+      do throws(QuantizationError) {
+        _ = try GradientEstimators.named(text, for: reader.keyPath)
+      } catch {
+        throw RecipeError.conflict(reader.place, reason: "\(error)")
+      }
+      return text
+    }
+    let block = BlockFormat.named(name)
+    self.init(
+      format: name, granularity: granularity ?? block?.granularity ?? usual,
+      scale: try map["scale"].map { reader throws(RecipeError) in
+        let choices = ScaleFormat.allCases.map(\.rawValue)
+        return ScaleFormat(rawValue: try reader.name("scale type", among: choices))!
+      },
+      isSymmetric: try map.flag("symmetric", default: true), range: range ?? .minMax,
+      isDynamic: try map["dynamic"]?.flag(), estimator: estimator ?? "straight-through")
   }
 }

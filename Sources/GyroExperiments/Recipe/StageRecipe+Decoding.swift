@@ -1,7 +1,18 @@
+import GyroQuantization
+import GyroTraining
+
 extension StageRecipe {
   init(_ reader: RecipeReader, hasScheme: Bool) throws(RecipeError) {
-    let (kind, value) = try reader.choice(["evaluate", "train", "round", "export"])
+    let (kind, value) = try reader.choice([
+      "calibrate", "compare", "evaluate", "train", "round", "export",
+    ])
     switch kind {
+    case "calibrate":
+      guard hasScheme else {
+        throw .conflict(value.place, reason: "calibrating needs a scheme")
+      }
+      self = .calibrate(try CalibrateStage(value))
+    case "compare": self = .compare(try CompareStage(value))
     case "evaluate": self = .evaluate(try EvaluateStage(value, default: "evaluate", rounds: false))
     case "train": self = .train(try TrainStage(value, hasScheme: hasScheme))
     case "round":
@@ -11,6 +22,34 @@ extension StageRecipe {
       self = .round(try EvaluateStage(value, default: "rounded", rounds: true))
     default: self = .export(try ExportStage(value))
     }
+  }
+}
+
+extension CalibrateStage {
+  init(_ reader: RecipeReader) throws(RecipeError) {
+    if reader.isNull { return }
+    let map = try reader.mapping(["label", "batches", "batch", "length"])
+    label = try map["label"]?.string() ?? label
+    batches = try map.integer("batches", 1...1_000_000, default: batches)
+    batch = try map.integer("batch", 1...65536, default: batch)
+    length = try map["length"]?.integer(1...1_048_576)
+  }
+}
+
+extension CompareStage {
+  init(_ reader: RecipeReader) throws(RecipeError) {
+    let map = try reader.mapping(["label", "schemes", "limit", "length"])
+    label = try map["label"]?.string() ?? "compare"
+    let members = try map.required("schemes").members()
+    guard !members.isEmpty else {
+      throw .outOfRange(reader.place, expected: "at least one scheme", got: "none")
+    }
+    schemes = []
+    for (name, value) in members {
+      schemes.append(Candidate(name: name, scheme: try QuantizationScheme(value)))
+    }
+    limit = try map["limit"]?.integer(1...Int.max)
+    length = try map["length"]?.integer(1...1_048_576)
   }
 }
 
@@ -31,7 +70,8 @@ extension TrainStage {
     let map = try reader.mapping([
       "label", "steps", "rate", "schedule", "warmup", "floor", "batch", "length", "loss",
       "quantized", "optimizer", "momentum", "weight-decay", "clip", "accumulate", "average",
-      "recompute", "checkpoint-every",
+      "recompute", "checkpoint-every", "scale-rate", "temperature",
+      "distillation", "milestones", "health", "dampening", "freezing",
     ])
     label = try map["label"]?.string() ?? "train"
     steps = try map.required("steps").integer(1...1_000_000_000)
@@ -43,9 +83,23 @@ extension TrainStage {
     length = try map.integer("length", 1...1_048_576, default: 128)
     loss = try map.name("loss", "loss", default: .crossEntropy)
     quantized = try map.flag("quantized", default: hasScheme)
+    temperature = try map.number("temperature", 0.01...100, default: 1)
+    distillationShare = try map.number(
+      "distillation", 0...1, default: loss == .crossEntropy ? 0 : 1)
+    health = try map.integer("health", 0...1_000_000_000, default: quantized ? 50 : 0)
+    dampening = try map.number("dampening", 0...1000, default: 0)
+    freezing = try map.number("freezing", 0...1, default: 0)
+    milestones = nil
+    if let reader = map["milestones"] {
+      milestones = try MilestoneSchedule(reader, steps: steps)
+      guard quantized else {
+        throw .conflict(reader.place, reason: "milestones need a quantized stage")
+      }
+    }
     optimizer = try map.name("optimizer", "optimizer", default: .adamw)
     momentum = try map.number("momentum", 0...0.9999, default: 0.9)
     weightDecay = try map.number("weight-decay", 0...100, default: 0)
+    scaleRate = try map.number("scale-rate", 0...1e6, default: 1)
     clip = try map.number("clip", 0...1e9, default: 1)
     accumulate = try map.integer("accumulate", 1...65536, default: 1)
     average = try map.number("average", 0...0.999999, default: 0)

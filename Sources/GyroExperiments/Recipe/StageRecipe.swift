@@ -1,7 +1,11 @@
 public import GyroOptimization
+public import GyroQuantization
+public import GyroTraining
 
 /// One thing to do. A recipe's stages run in order on the same model.
 public enum StageRecipe: Sendable, Equatable {
+  case calibrate(CalibrateStage)
+  case compare(CompareStage)
   case evaluate(EvaluateStage)
   case train(TrainStage)
   case round(EvaluateStage)
@@ -10,12 +14,44 @@ public enum StageRecipe: Sendable, Equatable {
   /// The key that names the stage in a recipe.
   public var kind: String {
     switch self {
+    case .calibrate: "calibrate"
+    case .compare: "compare"
     case .evaluate: "evaluate"
     case .train: "train"
     case .round: "round"
     case .export: "export"
     }
   }
+}
+
+/// Turns quantization on, after finding the ranges that are found once and the starts of what is
+/// learned, on `data.calibrate` (or `data.train`). Without this stage the same happens, with these
+/// defaults, when quantization is first needed.
+public struct CalibrateStage: Sendable, Equatable {
+  public var label = "calibrate"
+  /// Batches looked at.
+  public var batches = 16
+  /// Examples per batch.
+  public var batch = 8
+  /// Tokens per example (text only); nil for the model's context, at most 512.
+  public var length: Int?
+}
+
+/// Rounds the float weights under several schemes, one after the other, and measures each; the model
+/// stays as it was.
+public struct CompareStage: Sendable, Equatable {
+  /// A scheme and what its figures are called.
+  public struct Candidate: Sendable, Equatable {
+    public var name: String
+    public var scheme: QuantizationScheme
+  }
+  public var label: String
+  /// In the order of the recipe.
+  public var schemes: [Candidate]
+  /// Windows or images at most; nil for all.
+  public var limit: Int?
+  /// Tokens per window (text only); nil for the model's context, at most 512.
+  public var length: Int?
 }
 
 /// Measures the loss on `data.evaluate`. As `round`, it first turns quantization on: the
@@ -37,8 +73,10 @@ public struct TrainStage: Sendable, Equatable {
   public enum Loss: String, Sendable, CaseIterable {
     /// The loss on the labels (for text: the next token).
     case crossEntropy = "cross-entropy"
-    /// The divergence from the float model the experiment began with.
+    /// The divergence of the model from the float model the experiment began with.
     case distillation
+    /// The divergence the other way round: what the model says that the float model would not.
+    case reverseDistillation = "reverse-distillation"
   }
   /// How gradients become steps.
   public enum Rule: String, Sendable, CaseIterable { case adamw, sgd }
@@ -57,11 +95,26 @@ public struct TrainStage: Sendable, Equatable {
   /// Tokens per example (text only).
   public var length: Int
   public var loss: Loss
+  /// Softens both sides of a distillation.
+  public var temperature: Double
+  /// The share of distillation in the loss, the rest being cross-entropy; 1 for `distillation`.
+  public var distillationShare: Double
   /// Whether quantization is simulated.
   public var quantized: Bool
   public var optimizer: Rule
   public var momentum: Double
   public var weightDecay: Double
+  /// The rate of what quantizers learn, as a multiple of `rate`.
+  public var scaleRate: Double
+  /// What is switched on when; everything, always, when nil.
+  public var milestones: MilestoneSchedule?
+  /// Steps between samples of the quantizers' health; 0 takes none.
+  public var health: Int
+  /// λ that pulls weights away from the thresholds between codes, at the end of the stage; 0 does not.
+  public var dampening: Double
+  /// Weights that change their code more often than this, at the end of the stage, are held; 0 holds
+  /// none.
+  public var freezing: Double
   /// Largest norm of all gradients together; 0 does not clip.
   public var clip: Double
   /// Batches whose gradients are averaged for one step.

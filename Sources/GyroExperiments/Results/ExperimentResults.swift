@@ -10,6 +10,8 @@ public struct ExperimentResults: Sendable, Equatable, Codable {
     public var quantized: Bool
     /// By name: `loss`, `perplexity`, `accuracy`, `loss_above_float`, `divergence`, …
     public var figures: [String: Double]
+    /// What a comparison compared.
+    public var parts: [Stage]?
     /// Where an export was written.
     public var path: String?
     /// The time it took; it differs from run to run, everything else does not.
@@ -44,7 +46,9 @@ public struct ExperimentResults: Sendable, Equatable, Codable {
   }
 
   /// The stages that measured something, in order.
-  public var measurements: [Stage] { stages.filter { $0.figures["loss"] != nil } }
+  public var measurements: [Stage] {
+    stages.flatMap { $0.parts ?? [$0] }.filter { $0.figures["loss"] != nil }
+  }
 
   /// The same results without the times: equal for equal recipes, resumed or not.
   public var withoutTimes: ExperimentResults {

@@ -22,13 +22,17 @@ protocol ExperimentTask {
   /// The batches of a training stage: a pure function of their number.
   func batches(for stage: TrainStage, seed: UInt64) throws -> (Int) -> Batch
 
+  /// The batches that ranges are found on.
+  func batches(for stage: CalibrateStage, seed: UInt64) throws -> (Int) -> Batch
+
+  /// The model's scores of a batch.
+  func scores(_ batch: Batch, _ pass: ForwardPass) -> Variable
+
   /// How many units a batch has.
   func size(of batch: Batch) -> Int
 
-  /// The mean loss of a batch: on the labels, or against a teacher's parameters.
-  func loss(
-    _ batch: Batch, _ pass: ForwardPass, teacher: ParameterStore?, precision: MatmulPrecision
-  ) -> Variable
+  /// The right answers of a batch, one per row of its scores.
+  func targets(of batch: Batch) -> [Int32]
 
   /// Takes what layers recorded into the parameters.
   func absorb(_ statistics: Statistics, into parameters: inout ParameterStore)
@@ -47,6 +51,40 @@ protocol ExperimentTask {
 
   /// Reads back what `write` wrote.
   func read(_ folder: URL) throws -> ParameterStore
+}
+
+/// What a training stage's loss compares the model with.
+struct TrainingTarget {
+  /// The parameters of the float model; nil compares with the labels alone.
+  var teacher: ParameterStore?
+  /// The share of the divergence from the teacher; the rest is cross-entropy on the labels.
+  var share: Float = 0
+  var temperature: Float = 1
+  /// Whether the divergence is taken from the teacher's side.
+  var isReversed = false
+}
+
+extension ExperimentTask {
+  /// The mean loss of a batch.
+  func loss(
+    _ batch: Batch, _ pass: ForwardPass, _ target: TrainingTarget, precision: MatmulPrecision
+  ) -> Variable {
+    let scores = scores(batch, pass)
+    guard let teacher = target.teacher else {
+      return scores.crossEntropy(targets: targets(of: batch))
+    }
+    let wanted = self.scores(batch, ForwardPass(teacher, precision: precision)).value
+    guard target.isReversed else {
+      return scores.distillationLoss(
+        toward: .logits(wanted, temperature: target.temperature), targets: targets(of: batch),
+        share: target.share)
+    }
+    let divergence = scores.reverseKullbackLeibler(
+      toTeacher: wanted, temperature: target.temperature)
+    guard target.share < 1 else { return divergence }
+    return divergence * target.share
+      + scores.crossEntropy(targets: targets(of: batch)) * (1 - target.share)
+  }
 }
 
 /// How forward passes are computed.

@@ -9,7 +9,7 @@ import GyroTensors
 /// Classification of images. The loss is the cross-entropy in nats per image.
 struct ImageTask: ExperimentTask {
   let model: ImageModel
-  let training: ImageSet?
+  let training, calibration: ImageSet?
   let evaluation: ImageSet?
 
   var initial: ParameterStore { model.parameters }
@@ -23,17 +23,21 @@ struct ImageTask: ExperimentTask {
     return { batches[$0] }
   }
 
+  func batches(for stage: CalibrateStage, seed: UInt64) throws -> (Int) -> ImageBatch {
+    let set =
+      try calibration.map { try checked($0, "data.calibrate") }
+      ?? checked(training, "data.train")
+    let batches = set.batches(size: stage.batch, seed: seed)
+    return { batches[$0] }
+  }
+
+  func scores(_ batch: ImageBatch, _ pass: ForwardPass) -> Variable {
+    model.model(Variable(constant: batch.images), pass)
+  }
+
   func size(of batch: ImageBatch) -> Int { batch.labels.count }
 
-  func loss(
-    _ batch: ImageBatch, _ pass: ForwardPass, teacher: ParameterStore?,
-    precision: MatmulPrecision
-  ) -> Variable {
-    let images = Variable(constant: batch.images)
-    guard let teacher else { return model.model(images, pass).crossEntropy(targets: batch.labels) }
-    let wanted = model.model(images, ForwardPass(teacher, precision: precision)).value
-    return model.model(images, pass).kullbackLeibler(toTeacher: wanted)
-  }
+  func targets(of batch: ImageBatch) -> [Int32] { batch.labels }
 
   func absorb(_ statistics: Statistics, into parameters: inout ParameterStore) {
     parameters.absorbBatchStatistics(statistics)

@@ -15,7 +15,7 @@ struct LanguageTask: ExperimentTask {
   }
 
   let language: LanguageModel
-  let training: Text?
+  let training, calibration: Text?
   let evaluation: Text?
 
   var initial: ParameterStore { language.parameters }
@@ -24,8 +24,35 @@ struct LanguageTask: ExperimentTask {
   var warnings: [String] { language.warnings }
 
   func batches(for stage: TrainStage, seed: UInt64) throws -> (Int) -> TokenBatch {
-    let (size, length) = (stage.batch, stage.length)
-    switch training {
+    try Self.batches(
+      of: training, "data.train", size: stage.batch, length: stage.length, seed: seed)
+  }
+
+  func batches(for stage: CalibrateStage, seed: UInt64) throws -> (Int) -> TokenBatch {
+    let length = stage.length ?? Self.evaluationLength(language.configuration)
+    return try Self.batches(
+      of: calibration ?? training, calibration == nil ? "data.train" : "data.calibrate",
+      size: stage.batch, length: calibration == nil ? min(length, longest(training)) : length,
+      seed: seed)
+  }
+
+  /// The longest window a text has room for.
+  private func longest(_ text: Text?) -> Int {
+    switch text {
+    case .stream(let stream, _): max(1, stream.tokens.count - 1)
+    case .sampled(let texts): max(1, (texts.map(\.count).max() ?? 2) - 1)
+    case nil: 1
+    }
+  }
+
+  func scores(_ batch: TokenBatch, _ pass: ForwardPass) -> Variable {
+    language.model(TokenWindow(batch), pass)
+  }
+
+  private static func batches(
+    of text: Text?, _ name: String, size: Int, length: Int, seed: UInt64
+  ) throws -> (Int) -> TokenBatch {
+    switch text {
     case .stream(let stream, let name):
       guard stream.tokens.count > length else {
         throw ExperimentError.tooLittleText(
@@ -37,25 +64,17 @@ struct LanguageTask: ExperimentTask {
       let windows = SampledWindows(texts, length: length)
       guard windows.count > 0 else {
         throw ExperimentError.tooLittleText(
-          source: "data.train", tokens: texts.first?.count ?? 0, needed: length + 1)
+          source: name, tokens: texts.first?.count ?? 0, needed: length + 1)
       }
       return try windows.shuffled(size: size, seed: seed)
     case nil:
-      throw ExperimentError.unfit(what: "data.train", reason: "there is none")
+      throw ExperimentError.unfit(what: name, reason: "there is none")
     }
   }
 
   func size(of batch: TokenBatch) -> Int { batch.targets.count }
 
-  func loss(
-    _ batch: TokenBatch, _ pass: ForwardPass, teacher: ParameterStore?,
-    precision: MatmulPrecision
-  ) -> Variable {
-    guard let teacher else { return language.model.nextTokenLoss(batch, pass) }
-    let window = TokenWindow(batch)
-    let wanted = language.model(window, ForwardPass(teacher, precision: precision)).value
-    return language.model(window, pass).kullbackLeibler(toTeacher: wanted)
-  }
+  func targets(of batch: TokenBatch) -> [Int32] { batch.targets }
 
   func absorb(_ statistics: Statistics, into parameters: inout ParameterStore) {}
 

@@ -5,9 +5,10 @@ import GyroTensors
 /// RMS normalization before each, a last normalization and a projection to the vocabulary.
 ///
 /// Parameter paths are those of Hugging Face files (`model.layers.0.self_attn.q_proj.weight`, …).
-/// Activation sites are the inputs of matrix products: `self_attn.input` (shared by q, k, v),
+/// Activation sites are the inputs of matrix products — `self_attn.input` (shared by q, k, v),
 /// `self_attn.o_proj.input`, `mlp.input` (shared by gate and up), `mlp.down_proj.input`,
-/// `lm_head.input`.
+/// `lm_head.input` — and `model.embed_tokens.output`, `self_attn.{keys,values,probabilities}`, the
+/// sums `self_attn.residual` and `mlp.residual`, and `lm_head.output`.
 public struct Llama: Module {
   public let configuration: LlamaConfiguration
   let embedding: Embedding
@@ -16,12 +17,14 @@ public struct Llama: Module {
   /// The output projection; nil when it shares the embedding's table.
   let head: Linear?
   let headInput: Site
+  let embedded, scores: Site
 
   /// Names the model's parameters; initial values follow from the builder's seed.
   public init(_ configuration: LlamaConfiguration, _ build: ModelBuilder) {
     let deviation = Initializer.normal(standardDeviation: configuration.initializerDeviation)
     let model = build.scoped("model")
     self.configuration = configuration
+    embedded = model.scoped("embed_tokens").site("output", kind: .embedding)
     embedding = Embedding(
       model.scoped("embed_tokens"), vocabulary: configuration.vocabulary,
       width: configuration.hidden, initializer: deviation)
@@ -35,6 +38,7 @@ public struct Llama: Module {
       model.scoped("norm"), width: configuration.hidden, epsilon: configuration.normEpsilon)
     let headScope = build.scoped("lm_head")
     headInput = headScope.site("input")
+    scores = headScope.site("output", kind: .logits)
     head =
       configuration.tiedEmbeddings
       ? nil
@@ -88,7 +92,7 @@ public struct Llama: Module {
     precondition(
       start + tokens.length <= configuration.context,
       "Llama: \(tokens.length) tokens exceed the context of \(configuration.context)")
-    var hidden = embedding(tokens, pass)
+    var hidden = pass(embedding(tokens, pass), at: embedded)
     for (index, block) in blocks.enumerated() {
       if caches == nil {
         hidden = pass.block(hidden) { block($0, $1) }
@@ -97,8 +101,10 @@ public struct Llama: Module {
       }
     }
     let seen = pass(norm(hidden, pass), at: headInput)
-    return head?(seen: seen, pass)
+    let logits =
+      head?(seen: seen, pass)
       ?? seen.linear(weight: pass(embedding.weight), precision: pass.precision)
+    return pass(logits, at: scores)
   }
 }
 
@@ -108,6 +114,7 @@ struct LlamaBlock: Module {
   let attention: LlamaAttention
   let postNorm: RMSNorm
   let feedForward: LlamaFeedForward
+  let attended, fed: Site
 
   init(_ configuration: LlamaConfiguration, _ table: RotaryTable, _ build: ModelBuilder) {
     let (width, epsilon) = (configuration.hidden, configuration.normEpsilon)
@@ -115,16 +122,21 @@ struct LlamaBlock: Module {
     attention = LlamaAttention(configuration, table, build.scoped("self_attn"))
     postNorm = RMSNorm(build.scoped("post_attention_layernorm"), width: width, epsilon: epsilon)
     feedForward = LlamaFeedForward(configuration, build.scoped("mlp"))
+    attended = build.scoped("self_attn").site("residual", kind: .residual)
+    fed = build.scoped("mlp").site("residual", kind: .residual)
   }
 
   func callAsFunction(_ hidden: Variable, _ pass: ForwardPass) -> Variable {
-    let attended = hidden + attention(inputNorm(hidden, pass), pass)
-    return attended + feedForward(postNorm(attended, pass), pass)
+    feeding(hidden + attention(inputNorm(hidden, pass), pass), pass)
   }
 
   func extending(_ cache: inout LayerCache, _ hidden: Variable, _ pass: ForwardPass) -> Variable {
-    let attended = hidden + attention.extending(&cache, inputNorm(hidden, pass), pass)
-    return attended + feedForward(postNorm(attended, pass), pass)
+    feeding(hidden + attention.extending(&cache, inputNorm(hidden, pass), pass), pass)
+  }
+
+  private func feeding(_ sum: Variable, _ pass: ForwardPass) -> Variable {
+    let sum = pass(sum, at: attended)
+    return pass(sum + feedForward(postNorm(sum, pass), pass), at: fed)
   }
 }
 

@@ -5,7 +5,7 @@ import GyroTensors
 struct LlamaAttention: Module {
   let query, key, value, output: Linear
   let queryNorm, keyNorm: RMSNorm?
-  let input: Site
+  let input, keys, values, probabilities: Site
   let table: RotaryTable
   let heads: Int
   let keyValueHeads: Int
@@ -19,6 +19,9 @@ struct LlamaAttention: Module {
     self.table = table
     let site = build.site("input")
     input = site
+    keys = build.site("keys", kind: .keys)
+    values = build.site("values", kind: .values)
+    probabilities = build.site("probabilities", kind: .attention)
     func projection(_ name: String, to outputs: Int) -> Linear {
       Linear(
         build.scoped(name), from: width, to: outputs, bias: configuration.queryKeyValueBias,
@@ -41,19 +44,52 @@ struct LlamaAttention: Module {
 
   func callAsFunction(_ x: Variable, _ pass: ForwardPass) -> Variable {
     let (q, k, v) = projections(x, pass, startingAt: 0)
-    return output(attend(q, k, v), pass)
+    return output(attend(q, k, v, pass), pass)
   }
 
   /// Attention of new positions to the cached ones and themselves; the cache grows by them.
   func extending(_ cache: inout LayerCache, _ x: Variable, _ pass: ForwardPass) -> Variable {
     let (q, k, v) = projections(x, pass, startingAt: cache.length)
     let (keys, values) = cache.appending(keys: k.value, values: v.value)
-    return output(attend(q, Variable(constant: keys), Variable(constant: values)), pass)
+    return output(attend(q, Variable(constant: keys), Variable(constant: values), pass), pass)
   }
 
-  private func attend(_ q: Variable, _ k: Variable, _ v: Variable) -> Variable {
-    .attention(
+  private func attend(
+    _ q: Variable, _ k: Variable, _ v: Variable, _ pass: ForwardPass
+  ) -> Variable {
+    if pass.wants(probabilities) { return attendShowingProbabilities(q, k, v, pass) }
+    return .attention(
       query: q, key: k, value: v, queryHeads: heads, keyValueHeads: keyValueHeads, causal: true)
+  }
+
+  /// The same sum written out, for those who want to see the probabilities `[B · H, Tq, Tk]`.
+  private func attendShowingProbabilities(
+    _ q: Variable, _ k: Variable, _ v: Variable, _ pass: ForwardPass
+  ) -> Variable {
+    let (batch, new, all) = (q.shape[0], q.shape[1], k.shape[1])
+    func split(_ x: Variable, _ heads: Int) -> Variable {
+      x.reshaped([batch, x.shape[1], heads, headSize]).permuted([0, 2, 1, 3])
+    }
+    func shared(_ x: Variable) -> Variable {
+      let parts = split(x, keyValueHeads)
+      let copies = heads / keyValueHeads
+      guard copies > 1 else { return parts.reshaped([batch * heads, all, headSize]) }
+      let alone = parts.reshaped([batch, keyValueHeads, 1, all, headSize])
+      return Variable.concatenated(Array(repeating: alone, count: copies), axis: 2)
+        .reshaped([batch * heads, all, headSize])
+    }
+    let mask = Tensor.filled([new, all]) { mask in
+      for row in 0..<new {
+        for column in 0..<all { mask[row * all + column] = column <= row + all - new ? 0 : -1e30 }
+      }
+    }
+    let queries = split(q, heads).reshaped([batch * heads, new, headSize])
+    let scores =
+      queries.matmul(shared(k), transposingOther: true) / Float(headSize).squareRoot()
+      + Variable(constant: mask)
+    let weights = pass(scores.softmax(), at: probabilities)
+    return weights.matmul(shared(v)).reshaped([batch, heads, new, headSize])
+      .permuted([0, 2, 1, 3]).reshaped([batch, new, heads * headSize])
   }
 
   private func projections(
@@ -64,8 +100,8 @@ struct LlamaAttention: Module {
     let k = normalized(key(seen: seen, pass), keyNorm, keyValueHeads, pass)
     return (
       q.rotated(table, heads: heads, startingAt: position),
-      k.rotated(table, heads: keyValueHeads, startingAt: position),
-      value(seen: seen, pass)
+      pass(k.rotated(table, heads: keyValueHeads, startingAt: position), at: keys),
+      pass(value(seen: seen, pass), at: values)
     )
   }
 

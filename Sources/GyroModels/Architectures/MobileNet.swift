@@ -46,24 +46,33 @@ public struct MobileNetConfiguration: Sendable, Equatable, Codable {
 /// `features.i.1.1.…`, and `classifier.weight`.
 public struct MobileNet: Classifier {
   public let configuration: MobileNetConfiguration
+  /// Whether batch normalization is folded into the convolutions, which then have biases.
+  public let isFolded: Bool
   let stem: NormalizedConvolution
   let blocks: [(depthwise: NormalizedConvolution, pointwise: NormalizedConvolution)]
   let classifier: Linear
 
   /// Names the model's parameters; initial values follow from the builder's seed.
-  public init(_ configuration: MobileNetConfiguration, _ build: ModelBuilder) {
+  /// - Parameter isFolded: Whether the model has biases in place of batch normalization.
+  public init(
+    _ configuration: MobileNetConfiguration, isFolded: Bool = false, _ build: ModelBuilder
+  ) {
     self.configuration = configuration
+    self.isFolded = isFolded
     let features = build.scoped("features")
     var width = configuration.stem
     stem = NormalizedConvolution(
-      features.scoped("0"), from: configuration.channels, to: width, size: 3)
+      features.scoped("0"), from: configuration.channels, to: width, size: 3,
+      isFolded: isFolded)
     blocks = configuration.blocks.enumerated().map { index, block in
       let scope = features.scoped("\(index + 1)")
       defer { width = block.width }
       return (
         NormalizedConvolution(
-          scope.scoped("0"), from: width, to: width, size: 3, stride: block.stride, groups: width),
-        NormalizedConvolution(scope.scoped("1"), from: width, to: block.width, size: 1)
+          scope.scoped("0"), from: width, to: width, size: 3, stride: block.stride, groups: width,
+          isFolded: isFolded),
+        NormalizedConvolution(
+          scope.scoped("1"), from: width, to: block.width, size: 1, isFolded: isFolded)
       )
     }
     classifier = Linear(build.scoped("classifier"), from: width, to: configuration.classes)
@@ -88,22 +97,16 @@ public struct MobileNet: Classifier {
   }
 }
 
-/// A convolution, batch normalization and ReLU6: paths `0` and `1`.
-struct NormalizedConvolution: Module {
-  let convolution: Convolution
-  let norm: BatchNorm
-
-  init(
+extension NormalizedConvolution {
+  /// A convolution, batch normalization and ReLU6: paths `0` and `1`.
+  fileprivate init(
     _ build: ModelBuilder, from inputs: Int, to outputs: Int, size: Int, stride: Int = 1,
-    groups: Int = 1
+    groups: Int = 1, isFolded: Bool
   ) {
-    convolution = Convolution(
-      build.scoped("0"), from: inputs, to: outputs, size: size, stride: stride, groups: groups,
-      initializer: .kaiming(fanIn: size * size * outputs / groups))
-    norm = BatchNorm(build.scoped("1"), channels: outputs, limits: 0...6)
-  }
-
-  func callAsFunction(_ x: Variable, _ pass: ForwardPass) -> Variable {
-    norm(convolution(x, pass), pass)
+    self.init(
+      convolution: build.scoped("0"), norm: build.scoped("1"), from: inputs, to: outputs,
+      size: size, stride: stride, groups: groups,
+      initializer: .kaiming(fanIn: size * size * outputs / groups), limits: 0...6,
+      isFolded: isFolded)
   }
 }

@@ -34,22 +34,27 @@ public struct ResNetConfiguration: Sendable, Equatable, Codable {
 /// of `fc`; a block's first convolution and its `downsample` share one, `layer2.0.input`.
 public struct ResNet: Classifier {
   public let configuration: ResNetConfiguration
-  let stem: Convolution
-  let stemNorm: BatchNorm
+  /// Whether batch normalization is folded into the convolutions, which then have biases.
+  public let isFolded: Bool
+  let stem: NormalizedConvolution
   let blocks: [ResNetBlock]
   let head: Linear
 
   /// Names the model's parameters; initial values follow from the builder's seed.
-  public init(_ configuration: ResNetConfiguration, _ build: ModelBuilder) {
+  /// - Parameter isFolded: Whether the model has biases in place of batch normalization.
+  public init(
+    _ configuration: ResNetConfiguration, isFolded: Bool = false, _ build: ModelBuilder
+  ) {
     precondition(
       !configuration.widths.isEmpty && configuration.blocksPerStage > 0,
       "ResNet: at least one stage of one block is needed")
     self.configuration = configuration
+    self.isFolded = isFolded
     var width = configuration.widths[0]
-    stem = Convolution(
-      build.scoped("conv1"), from: configuration.channels, to: width, size: 3,
-      initializer: .kaiming(fanIn: 9 * width))
-    stemNorm = BatchNorm(build.scoped("bn1"), channels: width, limits: 0 ... .infinity)
+    stem = NormalizedConvolution(
+      convolution: build.scoped("conv1"), norm: build.scoped("bn1"), from: configuration.channels,
+      to: width, size: 3, initializer: .kaiming(fanIn: 9 * width), limits: 0 ... .infinity,
+      isFolded: isFolded)
     var blocks: [ResNetBlock] = []
     for (stage, next) in configuration.widths.enumerated() {
       let scope = build.scoped("layer\(stage + 1)")
@@ -57,7 +62,7 @@ public struct ResNet: Classifier {
         blocks.append(
           ResNetBlock(
             scope.scoped("\(index)"), from: width, to: next,
-            stride: stage > 0 && index == 0 ? 2 : 1))
+            stride: stage > 0 && index == 0 ? 2 : 1, isFolded: isFolded))
         width = next
       }
     }
@@ -76,7 +81,7 @@ public struct ResNet: Classifier {
 
   /// Scores `[N, classes]` of images `[N, C, H, W]`.
   public func callAsFunction(_ images: Variable, _ pass: ForwardPass) -> Variable {
-    var hidden = stemNorm(stem(images, pass), pass)
+    var hidden = stem(images, pass)
     for block in blocks { hidden = pass.block(hidden) { block($0, $1) } }
     return head(hidden.globallyAveragePooled(), pass)
   }
@@ -85,29 +90,28 @@ public struct ResNet: Classifier {
 /// `relu(x + bn2(conv2(relu(bn1(conv1(x))))))`; where the shape changes, x goes through a 1 × 1
 /// convolution and a normalization first.
 struct ResNetBlock: Module {
-  let input: Site
-  let conv1, conv2: Convolution
-  let norm1, norm2: BatchNorm
-  let downsample: (convolution: Convolution, norm: BatchNorm)?
+  let input, sum: Site
+  let first, second: NormalizedConvolution
+  let downsample: NormalizedConvolution?
 
-  init(_ build: ModelBuilder, from inputs: Int, to outputs: Int, stride: Int) {
+  init(
+    _ build: ModelBuilder, from inputs: Int, to outputs: Int, stride: Int, isFolded: Bool
+  ) {
     input = build.site("input")
+    sum = build.site("residual", kind: .residual)
     let initializer = Initializer.kaiming(fanIn: 9 * outputs)
-    conv1 = Convolution(
-      build.scoped("conv1"), from: inputs, to: outputs, size: 3, stride: stride,
-      initializer: initializer, sharing: input)
-    norm1 = BatchNorm(build.scoped("bn1"), channels: outputs, limits: 0 ... .infinity)
-    conv2 = Convolution(
-      build.scoped("conv2"), from: outputs, to: outputs, size: 3, initializer: initializer)
-    norm2 = BatchNorm(build.scoped("bn2"), channels: outputs)
+    first = NormalizedConvolution(
+      convolution: build.scoped("conv1"), norm: build.scoped("bn1"), from: inputs, to: outputs,
+      size: 3, stride: stride, initializer: initializer, limits: 0 ... .infinity,
+      isFolded: isFolded, sharing: input)
+    second = NormalizedConvolution(
+      convolution: build.scoped("conv2"), norm: build.scoped("bn2"), from: outputs, to: outputs,
+      size: 3, initializer: initializer, isFolded: isFolded)
     if stride != 1 || inputs != outputs {
       let scope = build.scoped("downsample")
-      downsample = (
-        Convolution(
-          scope.scoped("0"), from: inputs, to: outputs, size: 1, stride: stride,
-          initializer: .kaiming(fanIn: outputs), sharing: input),
-        BatchNorm(scope.scoped("1"), channels: outputs)
-      )
+      downsample = NormalizedConvolution(
+        convolution: scope.scoped("0"), norm: scope.scoped("1"), from: inputs, to: outputs, size: 1,
+        stride: stride, initializer: .kaiming(fanIn: outputs), isFolded: isFolded, sharing: input)
     } else {
       downsample = nil
     }
@@ -115,9 +119,8 @@ struct ResNetBlock: Module {
 
   func callAsFunction(_ x: Variable, _ pass: ForwardPass) -> Variable {
     let seen = pass(x, at: input)
-    let inner = norm1(conv1(seen: seen, pass), pass)
-    let change = norm2(conv2(inner, pass), pass)
-    let kept = downsample.map { $0.norm($0.convolution(seen: seen, pass), pass) } ?? x
-    return (change + kept).relu()
+    let change = second(first(seen: seen, pass), pass)
+    let kept = downsample?(seen: seen, pass) ?? x
+    return pass((change + kept).relu(), at: sum)
   }
 }

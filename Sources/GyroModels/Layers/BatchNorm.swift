@@ -6,8 +6,11 @@ import GyroTensors
 ///
 /// In training it normalizes by the statistics of the batch and records them;
 /// `ParameterStore.absorbBatchStatistics` moves the buffers towards them after the step. In every
-/// other mode it normalizes by the buffers.
+/// other mode it normalizes by the buffers. An instrumentation may choose otherwise
+/// (``BatchNormTreatment``).
 public struct BatchNorm: Module {
+  /// The path of the layer, e.g. `bn1`.
+  public let path: ParameterPath
   public let weight: Parameter
   public let bias: Parameter
   public let runningMean: Parameter
@@ -20,6 +23,7 @@ public struct BatchNorm: Module {
     _ build: ModelBuilder, channels: Int, epsilon: Float = 1e-5,
     limits: ClosedRange<Float>? = nil
   ) {
+    path = build.path
     weight = build.parameter("weight", [channels], .normalization, .ones)
     bias = build.parameter("bias", [channels], .normalization, .zeros)
     runningMean = build.buffer(RunningStatistic.mean.rawValue, [channels], .zeros)
@@ -29,16 +33,43 @@ public struct BatchNorm: Module {
   }
 
   public func callAsFunction(_ x: Variable, _ pass: ForwardPass) -> Variable {
-    guard pass.mode.isTraining else {
-      return x.batchNormalized(
-        mean: pass.buffer(runningMean.path), variance: pass.buffer(runningVariance.path),
-        weight: pass(weight), bias: pass(bias), epsilon: epsilon, limits: limits)
+    let treatment = pass.batchNormTreatment(of: path)
+    switch treatment {
+    case .live, .folded: if !pass.mode.isTraining { return running(x, pass) }
+    case .frozen, .foldedFrozen: return running(x, pass)
+    case .collecting: break
     }
     let result = x.batchNormalized(
       weight: pass(weight), bias: pass(bias), epsilon: epsilon, limits: limits)
-    pass.record(result.mean, at: runningMean.path)
-    pass.record(result.variance * result.unbiasingFactor, at: runningVariance.path)
+    record(
+      result.mean, result.variance, count: result.count, pass, withCount: treatment == .collecting)
     return result.output
+  }
+
+  private func running(_ x: Variable, _ pass: ForwardPass) -> Variable {
+    x.batchNormalized(
+      mean: pass.buffer(runningMean.path), variance: pass.buffer(runningVariance.path),
+      weight: pass(weight), bias: pass(bias), epsilon: epsilon, limits: limits)
+  }
+
+  /// Records the statistics of a batch for the running ones, the variance unbiased.
+  func record(
+    _ mean: Tensor, _ variance: Tensor, count: Int, _ pass: ForwardPass, withCount: Bool = false
+  ) {
+    let unbiasing = count > 1 ? Float(count) / Float(count - 1) : 1
+    pass.record(mean, at: runningMean.path)
+    pass.record(variance * unbiasing, at: runningVariance.path)
+    if withCount { pass.record(Tensor(scalar: Float(count)), at: countPath) }
+  }
+
+  /// Where the number of elements behind recorded statistics is found.
+  var countPath: ParameterPath { path.appending("batch_count") }
+
+  /// `1 / √(σ² + ε)` of the running variance, `[C]`.
+  func inverseDeviation(_ variance: Tensor) -> Tensor {
+    Tensor(
+      variance.shape,
+      elements: variance.elements.map { GyroAutodiff.inverseDeviation($0, epsilon: epsilon) })
   }
 }
 

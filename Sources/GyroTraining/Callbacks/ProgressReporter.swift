@@ -72,6 +72,8 @@ public final class ProgressReporter: TrainingCallback {
       say(
         "\(label): step \(evaluation.step) evaluated: \(figures.joined(separator: ", "))"
           + (evaluation.isBest ? " (best so far)" : ""))
+    case .advised(let advice):
+      for item in advice { say("\(label): step \(item.step): \(item)") }
     case .checkpointed(let url):
       // A live bar need not be torn apart by every routine save.
       if case .plain = style { say("\(label): saved \(url.path)") }

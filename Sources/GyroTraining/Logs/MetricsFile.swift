@@ -23,11 +23,18 @@ public final class MetricsFile {
 
   /// Appends one line.
   ///
+  /// - Parameter labels: texts that say what the figures are about.
   /// - Throws: ``LogError`` when it cannot be written.
-  public func append(step: Int, _ values: [(name: String, value: Double)]) throws(LogError) {
-    let pairs = values.map { name, value in
-      ",\(jsonQuoted(name)):\(value.isFinite ? "\(value)" : "null")"
-    }
+  public func append(
+    step: Int, labels: [(name: String, text: String)] = [],
+    _ values: [(name: String, value: Double)]
+  ) throws(LogError) {
+    let texts = labels.map { name, text in ",\(jsonQuoted(name)):\(jsonQuoted(text))" }
+    let pairs =
+      texts
+      + values.map { name, value in
+        ",\(jsonQuoted(name)):\(value.isFinite ? "\(value)" : "null")"
+      }
     try file.append(Array("{\"step\":\(step)\(pairs.joined())}\n".utf8))
   }
 

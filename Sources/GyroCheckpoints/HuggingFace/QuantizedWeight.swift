@@ -1,0 +1,128 @@
+import GyroModels
+import GyroQuantization
+import GyroTensors
+
+/// How a quantized weight `w` lies in a file when its codes are not plain int8:
+///
+/// - `w_packed`, U8 `[rows, bytes]`: codes at the format's own bits, lowest bits first;
+/// - `w_scale` `[groups]`: in the type the scheme names (F32, F16, BF16, F8_E8M0, F8_E4M3);
+/// - `w_global_scale`, F32 `[1]`: the second level of two-level scales;
+/// - `w_zero_point`, U8 `[groups]`: of asymmetric whole numbers;
+/// - `w_codebook`, F32: the levels, where they were learned for this weight;
+/// - `w_split`, U8 `[2]`: exponent and mantissa bits, where they were learned for this weight.
+///
+/// What the codes stand for follows from the scheme in `config.json`.
+struct QuantizedWeight {
+  let name: String
+  let quantizer: Quantizer
+
+  private var scaleType: ScalarType {
+    switch quantizer.scaleFormat {
+    case .float32, .powerOfTwo: .float32
+    case .float16: .float16
+    case .bfloat16: .bfloat16
+    case .e8m0: .float8E8M0
+    case .e4m3: .float8E4M3
+    }
+  }
+
+  /// Adds a weight to a file.
+  func add(_ value: QuantizedTensor, to writer: inout SafetensorsWriter) {
+    let bytes = value.packedCodes()
+    let rows = value.shape.rows
+    writer.add(
+      name + "_packed", shape: [rows, rows == 0 ? 0 : bytes.count / rows], type: .uint8,
+      bytes: bytes)
+    let scales = value.scales
+    let stored =
+      scales.tensorScale == 1 ? scales.scales : scales.scales / Tensor(scalar: scales.tensorScale)
+    writer.add(name + "_scale", stored, as: scaleType)
+    if quantizer.scaleFormat == .e4m3 {
+      writer.add(name + "_global_scale", Tensor([1], elements: [scales.tensorScale]))
+    }
+    if let zeroPoints = scales.zeroPoints {
+      writer.add(name + "_zero_point", zeroPoints, as: .uint8)
+    }
+    if let codebook = value.format as? Codebook, codebook != quantizer.format as? Codebook {
+      writer.add(
+        name + "_codebook", Tensor([codebook.levels.count], elements: codebook.levels))
+    } else if let float = value.format as? Minifloat, float != quantizer.format as? Minifloat {
+      writer.add(
+        name + "_split", shape: [2], type: .uint8,
+        bytes: [UInt8(float.exponentBits), UInt8(float.mantissaBits)])
+    }
+  }
+
+  /// Everything `add` may have written beside the codes.
+  static let suffixes = [
+    "_packed", "_scale", "_global_scale", "_zero_point", "_codebook", "_split",
+  ]
+
+  /// Reads a weight of a known shape.
+  func read(
+    _ shape: Shape, _ files: SafetensorsDirectory
+  ) throws -> Tensor {
+    let names = Set(files.names)
+    let layout = try quantizer.layout(of: shape, named: ParameterPath(name))
+    func scalars(_ suffix: String, _ count: Int) throws(CheckpointError) -> Tensor {
+      let tensor = try files.tensor(name + suffix)
+      guard tensor.count == count else {
+        throw .malformedTensor(
+          file: try files.file(holding: name + suffix).url.path, tensor: name + suffix,
+          expected: "\(count) numbers", found: "shape \(tensor.shape)")
+      }
+      return tensor
+    }
+    var scales = GroupScales(scales: try scalars("_scale", layout.groups))
+    if quantizer.scaleFormat == .e4m3 {
+      scales.tensorScale = try scalars("_global_scale", 1).item
+      scales.scales = scales.scales * Tensor(scalar: scales.tensorScale)
+    }
+    if !quantizer.isSymmetric { scales.zeroPoints = try scalars("_zero_point", layout.groups) }
+    guard scales.scales.elements.allSatisfy({ $0.isFinite && $0 > 0 }) else {
+      throw CheckpointError.malformedTensor(
+        file: try files.file(holding: name + "_scale").url.path, tensor: name + "_scale",
+        expected: "positive, finite scales", found: "others among them")
+    }
+    let format = try format(names, files)
+    let bytes = try files.bytes(name + "_packed")
+    let width = (shape.columns * format.bits + 7) / 8
+    guard bytes.count == shape.rows * width else {
+      throw CheckpointError.malformedTensor(
+        file: try files.file(holding: name + "_packed").url.path, tensor: name + "_packed",
+        expected: "\(shape.rows * width) bytes of \(format.bits)-bit codes",
+        found: "\(bytes.count) bytes")
+    }
+    return quantizer.tensor(
+      of: QuantizedTensor(
+        unpacking: bytes, shape: shape, format: format, granularity: quantizer.granularity,
+        scaleFormat: quantizer.scaleFormat, scales: scales))
+  }
+
+  /// The scheme's format, or the one that was learned for this weight.
+  private func format(
+    _ names: Set<String>, _ files: SafetensorsDirectory
+  ) throws(CheckpointError) -> any NumberFormat {
+    if names.contains(name + "_split") { return try split(files) }
+    guard names.contains(name + "_codebook") else { return quantizer.format }
+    let levels = try files.tensor(name + "_codebook").elements
+    guard (2...256).contains(levels.count), levels.allSatisfy(\.isFinite),
+      zip(levels, levels.dropFirst()).allSatisfy({ $0 < $1 })
+    else {
+      throw .malformedTensor(
+        file: try files.file(holding: name + "_codebook").url.path, tensor: name + "_codebook",
+        expected: "2 to 256 levels in rising order", found: "\(levels.prefix(4))…")
+    }
+    return Codebook(name: quantizer.format.name, levels: levels)
+  }
+
+  private func split(_ files: SafetensorsDirectory) throws(CheckpointError) -> any NumberFormat {
+    let bits = try files.tensor(name + "_split").elements.map { Int($0) }
+    guard bits.count == 2, bits[0] >= 1, bits[1] >= 0, (2...7).contains(bits[0] + bits[1]) else {
+      throw .malformedTensor(
+        file: try files.file(holding: name + "_split").url.path, tensor: name + "_split",
+        expected: "exponent and mantissa bits", found: "\(bits)")
+    }
+    return Minifloat.allFinite(exponentBits: bits[0], mantissaBits: bits[1])
+  }
+}

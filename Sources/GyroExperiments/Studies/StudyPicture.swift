@@ -1,0 +1,10 @@
+public import Foundation
+public import GyroCheckpoints
+
+/// Pictures of studies as files.
+public enum StudyPicture {
+  /// Writes the text of a picture, whole or not at all.
+  public static func write(_ svg: String, to file: URL) throws(FileError) {
+    try AtomicFile.write(Array(svg.utf8), to: file)
+  }
+}

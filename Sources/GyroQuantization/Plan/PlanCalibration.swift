@@ -1,0 +1,113 @@
+import GyroAutodiff
+public import GyroModels
+import GyroTensors
+
+/// What passes over sample data tell a plan about activations whose range is found once and kept.
+///
+/// ```
+/// var calibration = Calibration(for: plan)
+/// for batch in batches {
+///   let pass = ForwardPass(store, mode: .calibration, instrumentation: calibration.probe)
+///   _ = model(batch, pass)
+///   try calibration.absorb(pass.statistics)
+/// }
+/// try plan.prepare(&store, with: calibration)
+/// ```
+public struct Calibration: Sendable {
+  var observers: [ParameterPath: RangeObserver]
+  /// The first batch at each site: what estimators start from.
+  var samples: [ParameterPath: Tensor] = [:]
+  /// The sites that are watched.
+  public let sites: [ParameterPath]
+
+  /// - Throws: `RangeError` when a range method cannot watch activations.
+  public init(for plan: QuantizationPlan) throws {
+    sites = plan.staticSites
+    observers = [:]
+    for site in sites {
+      observers[site] = try RangeObserver(
+        plan.places[site]!.rule.range, site: site.name)
+    }
+  }
+
+  /// Records the activations of the watched sites; everything stays float.
+  public var probe: some Instrumentation { CalibrationProbe(sites: Set(sites)) }
+
+  /// Takes in what one pass recorded.
+  /// - Throws: `RangeError` for a value that is not finite.
+  public mutating func absorb(_ statistics: Statistics) throws {
+    for site in sites {
+      guard let value = statistics[site] else { continue }
+      try observers[site]!.observe(value)
+      if samples[site] == nil { samples[site] = value }
+    }
+  }
+}
+
+/// Keeps references to activations; nothing is copied.
+private struct CalibrationProbe: Instrumentation {
+  let sites: Set<ParameterPath>
+
+  func weight(_ value: Variable, of: Parameter, _ pass: ForwardPass) -> Variable { value }
+
+  func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
+    if sites.contains(site.path) { pass.record(value.value, at: site.path) }
+    return value
+  }
+
+  func wants(_ site: Site) -> Bool { sites.contains(site.path) }
+}
+
+extension QuantizationPlan {
+  /// The activation sites whose range is found once.
+  var staticSites: [ParameterPath] {
+    order.filter { path in
+      !places[path]!.rule.isDynamic && !weightPaths.contains(path)
+    }
+  }
+
+  /// Whether ranges of activations have to be calibrated before quantization can be turned on.
+  public var needsCalibration: Bool { !staticSites.isEmpty }
+
+  /// Puts the states of quantizers — scales, offsets, whatever estimators learn — into the store,
+  /// beside the weights. States already there stay.
+  /// - Throws: `QuantizationError.uncalibrated` for a site no batch reached, or the `RangeError` or
+  ///   `QuantizationError` of what a range method or estimator finds wrong.
+  public func prepare(
+    _ parameters: inout ParameterStore, with calibration: Calibration? = nil
+  ) throws {
+    let weights = weightPaths
+    for path in order where !places[path]!.rule.isDynamic {
+      let place = places[path]!
+      let names = place.estimator.stateNames(place.quantizer)
+      if names.allSatisfy({ parameters.contains(place.path(of: $0)) }) { continue }
+      let (sample, ranges) =
+        weights.contains(path)
+        ? try start(ofWeight: parameters[path], place)
+        : try start(ofSite: place, calibration)
+      if !weights.contains(path) { declareMovingRange(ranges[0], place, &parameters) }
+      let scales = place.quantizer.scales(ranges: ranges)
+      for state in try place.estimator.initialState(for: sample, place.quantizer, scales: scales) {
+        parameters.declare(
+          place.path(of: state.name), state.value, kind: state.isTrained ? .quantizer : .buffer)
+      }
+    }
+  }
+
+  private func start(
+    ofWeight weight: Tensor, _ place: Place
+  ) throws -> (sample: Tensor, ranges: [ClosedRange<Float>]) {
+    let ranges = try WeightRanges.ranges(
+      of: weight, quantizer: place.quantizer, method: place.rule.range, site: place.path.name)
+    return (weight, ranges)
+  }
+
+  private func start(
+    ofSite place: Place, _ calibration: Calibration?
+  ) throws -> (sample: Tensor, ranges: [ClosedRange<Float>]) {
+    guard let calibration, let sample = calibration.samples[place.path],
+      let observer = calibration.observers[place.path]
+    else { throw QuantizationError.uncalibrated(place.path) }
+    return (sample, [try observer.range(for: place.quantizer)])
+  }
+}

@@ -1,0 +1,103 @@
+public import GyroAutodiff
+public import GyroModels
+import GyroTensors
+
+/// A scheme resolved against a model: for each weight and each activation site, what happens to it
+/// and why. It attaches to a forward pass from outside; layers know nothing of it.
+///
+/// A plan is a pure function of scheme and model. What it learns or observes — scales, ranges — lives
+/// in the parameter store beside the weights (`….weight_scale`, `….input_scale`), so a checkpoint
+/// carries it and a copy of the store is a copy of everything.
+public struct QuantizationPlan: Instrumentation {
+  /// What to do at one path.
+  struct Place: Sendable {
+    let path: ParameterPath
+    let rule: QuantizationRule
+    let quantizer: Quantizer
+    let estimator: any GradientEstimator
+
+    /// Where a state of the estimator lives.
+    func path(of state: String) -> ParameterPath { ParameterPath("\(path.name)_\(state)") }
+  }
+
+  public let scheme: QuantizationScheme
+  /// All decisions: weights first, then biases, then sites, in the model's order.
+  public let decisions: [Decision]
+  let places: [ParameterPath: Place]
+  /// The places in the model's order.
+  let order: [ParameterPath]
+  /// The quantized weights.
+  let weightPaths: Set<ParameterPath>
+  /// What is switched on at a step; everything, always, when nil.
+  public var milestones: (@Sendable (_ step: Int) -> QuantizationPhase)?
+
+  /// Resolves a scheme.
+  /// - Throws: `QuantizationError` for an unknown format, an impossible granularity, a group that
+  ///   does not divide, a pattern that matches nothing, or rules that conflict.
+  public init(
+    _ scheme: QuantizationScheme, for parameters: ParameterStore
+  ) throws(QuantizationError) {
+    self.scheme = scheme
+    (decisions, places) = try PlanResolution(scheme, parameters).decide()
+    weightPaths = Set(decisions.filter { $0.rule != nil && $0.shape != nil }.map(\.path))
+    order = decisions.filter { $0.rule != nil }.map(\.path)
+  }
+
+  // MARK: The seam
+
+  public func weight(_ value: Variable, of parameter: Parameter, _ pass: ForwardPass) -> Variable {
+    guard let place = places[parameter.path], value.value.encoded == nil else { return value }
+    let phase = phase(pass)
+    guard phase.quantizesWeights, let now = self.place(place, in: phase) else { return value }
+    return quantize(value, now, pass)
+  }
+
+  public func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
+    guard let place = places[site.path] else { return value }
+    let phase = phase(pass)
+    if pass.mode.isTraining, phase.observes { observe(value.value, place, pass) }
+    guard phase.quantizesActivations else { return value }
+    return quantize(value, place, pass)
+  }
+
+  public func wants(_ site: Site) -> Bool { places[site.path] != nil }
+
+  public func batchNorm(_ layer: ParameterPath, _ pass: ForwardPass) -> BatchNormTreatment {
+    phase(pass).freezesBatchNorm ? .frozen : .live
+  }
+
+  func phase(_ pass: ForwardPass) -> QuantizationPhase {
+    guard case .training(let step) = pass.mode, let milestones else { return .quantized }
+    return milestones(step)
+  }
+
+  private func quantize(_ value: Variable, _ place: Place, _ pass: ForwardPass) -> Variable {
+    do throws(NotFiniteRow) {
+      if place.rule.isDynamic {
+        return try place.estimator.quantize(
+          value, place.quantizer, [:], pass.random(at: Site(place.path)))
+      }
+      guard let state = states(place, pass) else {
+        pass.note(
+          NumericFault(path: place.path, what: "a static range that was never calibrated"))
+        return value
+      }
+      return try place.estimator.quantize(
+        value, place.quantizer, state, pass.random(at: Site(place.path)))
+    } catch {
+      pass.note(error.fault(at: place.path))
+      return value
+    }
+  }
+
+  /// The states of a place as variables; nil when calibration never put them into the store.
+  private func states(_ place: Place, _ pass: ForwardPass) -> [String: Variable]? {
+    var result: [String: Variable] = [:]
+    for name in place.estimator.stateNames(place.quantizer) {
+      guard let parameter = pass.parameter(at: place.path(of: name)) else { return nil }
+      let isFrozen = phase(pass).freezesScales
+      result[name] = isFrozen ? pass.raw(parameter).detached : pass.raw(parameter)
+    }
+    return result
+  }
+}

@@ -1,0 +1,149 @@
+import CGyroKernels
+public import GyroTensors
+
+/// Codes and scales of a tensor; `tensor` decodes.
+///
+/// Law, bit for bit: `quantizer.quantized(x).tensor == quantizer.projected(x)`.
+public struct QuantizedTensor: EncodedElements {
+  public let shape: Shape
+  public let format: any NumberFormat
+  public let granularity: Granularity
+  public let scaleFormat: ScaleFormat
+  /// One byte a code, in the row-major order of the tensor's elements.
+  public let codes: PooledBuffer
+  public let scales: GroupScales
+  /// The bfloat16 units of the same values, where products run on them.
+  public internal(set) var units: UnitGrid?
+
+  init(
+    shape: Shape, format: any NumberFormat, granularity: Granularity, scaleFormat: ScaleFormat,
+    codes: PooledBuffer, scales: GroupScales
+  ) {
+    self.shape = shape
+    self.format = format
+    self.granularity = granularity
+    self.scaleFormat = scaleFormat
+    self.codes = codes
+    self.scales = scales
+  }
+
+  /// Number of codes.
+  public var count: Int { shape.count }
+
+  /// The quantizer that makes such tensors; nil when there is none.
+  var quantizer: Quantizer? {
+    try? Quantizer(format, granularity, scaleFormat: scaleFormat, isSymmetric: isSymmetric)
+  }
+
+  /// Whether zero is in the middle of the codes.
+  public var isSymmetric: Bool { scales.zeroPoints == nil }
+
+  /// The codes, valid while this value lives.
+  public var codePointer: UnsafeMutablePointer<UInt8> {
+    codes.pointer.assumingMemoryBound(to: UInt8.self)
+  }
+
+  /// All codes in the row-major order of the tensor's elements.
+  public var codeArray: [UInt8] {
+    withExtendedLifetime(codes) {
+      Array(UnsafeBufferPointer(start: codePointer, count: shape.count))
+    }
+  }
+
+  /// The values: each code's number, minus the zero point if there is one, times its scale.
+  public var tensor: Tensor {
+    var result = Tensor(uninitialized: shape)
+    result.withMutableElements { decode(into: $0) }
+    return result
+  }
+
+  /// Writes the values in row-major order.
+  public func decode(into destination: UnsafeMutablePointer<Float>) {
+    guard shape.count > 0 else { return }
+    guard case .block = granularity else { return decodeGroups(codes, destination) }
+    var groups = Tensor(uninitialized: [shape.count])
+    groups.withMutableElements { decodeGroups(granularity.gathered(codes, shape), $0) }
+    granularity.scattered(groups, shape).withElements {
+      destination.update(from: $0, count: shape.count)
+    }
+  }
+
+  private func decodeGroups(_ codes: PooledBuffer, _ destination: UnsafeMutablePointer<Float>) {
+    let groups = scales.scales.count
+    let table = (0..<256).map { code in
+      isSymmetric ? format.decode(UInt8(code)) : Float(code & ((1 << format.bits) - 1))
+    }
+    parts.withElements { scale in
+      let run = { (zeroPoint: UnsafePointer<Float>?) in
+        gyro_decode_groups(
+          table, codes.pointer.assumingMemoryBound(to: UInt8.self), Int64(groups),
+          Int64(shape.count / groups), scale, zeroPoint, destination)
+      }
+      if let zeroPoints = scales.zeroPoints { zeroPoints.withElements(run) } else { run(nil) }
+    }
+    let rest = scaleFormat == .e4m3 ? scales.tensorScale : 1
+    if rest != 1 { for place in 0..<shape.count { destination[place] *= rest } }
+  }
+
+  /// What numbers are multiplied by first: scales of two levels multiply level by level.
+  private var parts: Tensor {
+    guard scaleFormat == .e4m3 else { return scales.scales }
+    return Tensor(
+      scales.scales.shape,
+      elements: scales.scales.elements.map { Minifloat.e4m3.project($0 / scales.tensorScale) })
+  }
+}
+
+extension QuantizedTensor {
+  /// Bytes of a packed row: codes follow one another from the low bit of each byte on, and a row of
+  /// the last axis starts a new byte.
+  static func packedRowBytes(columns: Int, bits: Int) -> Int { (columns * bits + 7) / 8 }
+
+  /// The codes at `format.bits` bits each: the first code in the lowest bits of a row's first byte,
+  /// codes may cross bytes, rows of the last axis are padded with zeros to whole bytes.
+  public func packedCodes() -> [UInt8] {
+    let (rows, columns, bits) = (shape.rows, shape.columns, format.bits)
+    let width = Self.packedRowBytes(columns: columns, bits: bits)
+    var bytes = [UInt8](repeating: 0, count: rows * width)
+    withExtendedLifetime(codes) {
+      for row in 0..<rows {
+        var place = row * width * 8
+        for column in 0..<columns {
+          let code = UInt16(codePointer[row * columns + column]) << UInt16(place & 7)
+          bytes[place >> 3] |= UInt8(truncatingIfNeeded: code)
+          if code > 0xff { bytes[place >> 3 + 1] |= UInt8(code >> 8) }
+          place += bits
+        }
+      }
+    }
+    return bytes
+  }
+
+  /// Reads what `packedCodes` wrote.
+  /// - Precondition: as many bytes as the shape takes, and scales for every group.
+  public init(
+    unpacking bytes: [UInt8], shape: Shape, format: any NumberFormat, granularity: Granularity,
+    scaleFormat: ScaleFormat = .float32, scales: GroupScales
+  ) {
+    let (rows, columns, bits) = (shape.rows, shape.columns, format.bits)
+    let width = Self.packedRowBytes(columns: columns, bits: bits)
+    precondition(
+      bytes.count == rows * width,
+      "QuantizedTensor: \(shape) of \(bits) bits takes \(rows * width) bytes, \(bytes.count) came")
+    let codes = PooledBuffer(byteCount: shape.count)
+    let target = codes.pointer.assumingMemoryBound(to: UInt8.self)
+    let mask = UInt16((1 << bits) - 1)
+    for row in 0..<rows {
+      var place = row * width * 8
+      for column in 0..<columns {
+        var word = UInt16(bytes[place >> 3])
+        if place & 7 + bits > 8 { word |= UInt16(bytes[place >> 3 + 1]) << 8 }
+        target[row * columns + column] = UInt8(truncatingIfNeeded: word >> UInt16(place & 7) & mask)
+        place += bits
+      }
+    }
+    self.init(
+      shape: shape, format: format, granularity: granularity, scaleFormat: scaleFormat,
+      codes: codes, scales: scales)
+  }
+}
