@@ -175,6 +175,7 @@ struct BenchQuantizeCommand: ParsableCommand {
       Columns.row([
         (figure.format, 20), (figure.granularity, 12),
         (Columns.decimal(figure.nanosecondsPerElement, 2) + " ns", -10),
+        (Columns.decimal(figure.nanosecondsWithValues, 2) + " ns with values", -20),
         (Columns.decimal(figure.bytesPerElement, 0) + " bytes", -10),
         (Columns.decimal(figure.gigabytesPerSecond, 1) + " GB/s", -12),
       ]))

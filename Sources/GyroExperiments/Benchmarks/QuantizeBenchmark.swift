@@ -13,8 +13,10 @@ public struct QuantizeBenchmark: Sendable {
     public let granularity: String
     /// Median over the repetitions, for each element.
     public let nanosecondsPerElement: Double
+    /// The same, with the Float32 values written out as well where the result is codes or units.
+    public var nanosecondsWithValues: Double
     /// Bytes that have to be read and written for each element: 4 in (twice where the scale follows
-    /// from the whole tensor) and 4 out, or 1 for the codes of an integer grid.
+    /// from the whole tensor) and 4 out, or 1 for codes, or 2 for bfloat16 units.
     public let bytesPerElement: Double
     /// Those bytes over the time.
     public let gigabytesPerSecond: Double
@@ -58,14 +60,23 @@ public struct QuantizeBenchmark: Sendable {
     let quantizer = try Quantizer(
       format, granularity, scaleFormat: scale, isSymmetric: isSymmetric)
     _ = try quantizer.layout(of: x.shape, named: "benchmark")
-    let isGrid = try quantizer.projected(x).wholeGrid != nil
+    let trial = try quantizer.projected(x)
+    let output = trial.wholeGrid != nil ? 1.0 : trial.units != nil ? 2 : 4
     let passes = granularity == .tensor || scale == .e4m3 ? 2.0 : 1
     var label = name
     if !isSymmetric { label += " asymmetric" }
     if scale != .float32 { label += " (\(scale.rawValue) scales)" }
-    return measure(label, granularity.description, bytes: 4 * passes + (isGrid ? 1 : 4)) {
+    var figure = measure(label, granularity.description, bytes: 4 * passes + output) {
       try! quantizer.projected(x)  // finite by construction
     }
+    // Products run on codes and units; this is what it costs when somebody wants the floats.
+    let values = measure(label, granularity.description, bytes: 4 * passes + 2 * output + 4) {
+      let result = try! quantizer.projected(x)
+      result.withElements { _ in }
+      return result
+    }
+    figure.nanosecondsWithValues = values.nanosecondsPerElement
+    return figure
   }
 
   private func measure(
@@ -80,6 +91,7 @@ public struct QuantizeBenchmark: Sendable {
     let nanoseconds = times[times.count / 2] / elements * 1e9
     return Figure(
       format: format, granularity: granularity, nanosecondsPerElement: nanoseconds,
+      nanosecondsWithValues: nanoseconds,
       bytesPerElement: bytes, gigabytesPerSecond: bytes / nanoseconds)
   }
 }

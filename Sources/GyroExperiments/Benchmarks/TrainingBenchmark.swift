@@ -38,15 +38,53 @@ public struct TrainingBenchmark: Sendable {
     case w8a8
     /// The same with the backward pass in bfloat16 pieces.
     case w8a8SplitBFloat16 = "w8a8-split-bfloat16"
+    /// INT4 weights in groups of 32, INT8 activations per token.
+    case w4a8
+    /// INT4 weights in groups of 32, INT4 activations per token with zero points.
+    case w4a4
+    /// E4M3 weights per channel, E4M3 activations per token.
+    case fp8
+    /// MXFP4 weights and activations.
+    case mxfp4
+    /// NVFP4 weights and activations.
+    case nvfp4
+    /// INT2 weights in groups of 32 with learned steps, INT8 activations per token.
+    case w2lsq = "w2-lsq"
 
     var precision: MatmulPrecision {
       switch self {
-      case .float32, .w8a8: .float32
       case .tiledFloat32: .tiledFloat32
       case .splitBFloat16, .w8a8SplitBFloat16: .splitBFloat16
+      default: .float32
       }
     }
-    var isQuantized: Bool { self == .w8a8 || self == .w8a8SplitBFloat16 }
+
+    /// What is quantized; nil for a float step.
+    var scheme: QuantizationScheme? {
+      func pair(_ weights: QuantizationRule, _ activations: QuantizationRule) -> QuantizationScheme
+      {
+        QuantizationScheme(weights: weights, activations: activations)
+      }
+      let groups = QuantizationRule(format: "int4", granularity: .group(32))
+      let tokens = QuantizationRule(format: "int8", granularity: .token)
+      switch self {
+      case .float32, .tiledFloat32, .splitBFloat16: return nil
+      case .w8a8, .w8a8SplitBFloat16: return .int8
+      case .w4a8: return pair(groups, tokens)
+      case .w4a4:
+        return pair(
+          groups, QuantizationRule(format: "int4", granularity: .token, isSymmetric: false))
+      case .fp8:
+        return pair(
+          QuantizationRule(format: "e4m3", granularity: .channel),
+          QuantizationRule(format: "e4m3", granularity: .token))
+      case .mxfp4: return pair(QuantizationRule(format: "mxfp4"), QuantizationRule(format: "mxfp4"))
+      case .nvfp4: return pair(QuantizationRule(format: "nvfp4"), QuantizationRule(format: "nvfp4"))
+      case .w2lsq:
+        return pair(
+          QuantizationRule(format: "int2", granularity: .group(32), estimator: "lsq"), tokens)
+      }
+    }
   }
 
   /// What was measured for one way of computing.
@@ -88,9 +126,9 @@ public struct TrainingBenchmark: Sendable {
     ResidentMemory.resetPeak()
     let (model, initial) = Llama.initialized(workload.configuration, seed: 0)
     var store = initial
-    let instrumentation: any Instrumentation =
-      arithmetic.isQuantized
-      ? try QuantizationPlan(.int8, for: store) : NoInstrumentation()
+    let plan = try arithmetic.scheme.map { try QuantizationPlan($0, for: store) }
+    try plan?.prepare(&store)
+    let instrumentation: any Instrumentation = plan ?? NoInstrumentation()
     var optimizer = try Optimizer(AdamW(), for: store)
     let (tokens, targets) = batch()
     var seconds: [Double] = []
@@ -104,6 +142,7 @@ public struct TrainingBenchmark: Sendable {
         ) { pass in model.nextTokenLoss(tokens, targets: targets, pass) }
         losses.append(result.loss)
         _ = try optimizer.step(&store, result.gradients, rate: 1e-4)
+        plan?.constrain(&store)
       }
       let time = duration / .seconds(1)
       progress(step, time)
@@ -115,7 +154,7 @@ public struct TrainingBenchmark: Sendable {
       name: arithmetic.rawValue,
       tokensPerSecond: Double(workload.batch * workload.length) / median,
       secondsPerStep: median, bestSecondsPerStep: seconds[0], steps: steps,
-      parameters: store.parameterCount, peakResidentBytes: ResidentMemory.peak,
+      parameters: initial.parameterCount, peakResidentBytes: ResidentMemory.peak,
       peakTensorBytes: MemoryUsage.current.peakLiveBytes, firstLoss: losses.first!,
       lastLoss: losses.last!)
   }
