@@ -2,8 +2,8 @@
 `gyro bench train`: a Llama with vocabulary 4096, hidden 512, 8 layers, 8 heads, feed-forward 1376;
 batches of 8 × 256 tokens; AdamW.
 
-usage: python train_torch.py [float32] [bfloat16] [w8a8] [--steps N]
-needs: torch (CPU), torchao for w8a8. Prints one line per name: median tokens/s and peak memory.
+usage: python train_torch.py [float32] [bfloat16] [w8a8] [w4a8] [--steps N]
+needs: torch (CPU), torchao for w8a8 and w4a8. Prints one line per name: median tokens/s and peak memory.
 """
 import resource, statistics, sys, time
 import torch, torch.nn as nn, torch.nn.functional as F
@@ -66,13 +66,17 @@ class Llama(nn.Module):
 def measure(name, steps):
     torch.manual_seed(0)
     model = Llama()
-    if name == "w8a8":
+    if name in ("w8a8", "w4a8"):
         from torchao.quantization import quantize_
         from torchao.quantization.qat import IntxFakeQuantizeConfig, QATConfig
 
         token = IntxFakeQuantizeConfig(torch.int8, "per_token", is_symmetric=False)
-        channel = IntxFakeQuantizeConfig(torch.int8, "per_channel")
-        quantize_(model, QATConfig(activation_config=token, weight_config=channel, step="prepare"))
+        weight = (
+            IntxFakeQuantizeConfig(torch.int8, "per_channel")
+            if name == "w8a8"
+            else IntxFakeQuantizeConfig(torch.int4, group_size=32)
+        )
+        quantize_(model, QATConfig(activation_config=token, weight_config=weight, step="prepare"))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     ids, targets = (torch.randint(0, VOCABULARY, (BATCH, LENGTH)) for _ in range(2))
     times = []
@@ -91,6 +95,7 @@ def measure(name, steps):
 
 words = sys.argv[1:]
 steps = int(words[words.index("--steps") + 1]) if "--steps" in words else 5
-for name in ("float32", "bfloat16", "w8a8"):
-    if name in words or not any(w in ("float32", "bfloat16", "w8a8") for w in words):
+names = ("float32", "bfloat16", "w8a8", "w4a8")
+for name in names:
+    if name in words or not any(w in names for w in words):
         measure(name, steps)

@@ -29,7 +29,8 @@ public struct ParameterPath: Hashable, Sendable, Codable, ExpressibleByStringLit
 /// A pattern over paths. `*` stands for any run of characters, `?` for one; everything else is
 /// literal. A pattern without wildcards also matches a whole dotted component run at the end or
 /// inside a path, so `lm_head` matches `lm_head.weight` and `mlp` matches
-/// `model.layers.0.mlp.up_proj.weight`.
+/// `model.layers.0.mlp.up_proj.weight`. A leading `^` ties that run to the beginning of the path:
+/// `^conv1` matches `conv1.weight` and not `layer1.0.conv1.weight`.
 public struct PathPattern: Hashable, Sendable, Codable, ExpressibleByStringLiteral,
   CustomStringConvertible
 {
@@ -43,7 +44,9 @@ public struct PathPattern: Hashable, Sendable, Codable, ExpressibleByStringLiter
     if pattern.contains(where: { $0 == "*" || $0 == "?" }) {
       return Self.glob(Array(pattern.utf8), Array(path.name.utf8))
     }
-    return ("." + path.name + ".").contains("." + pattern + ".")
+    let name = "." + path.name + "."
+    return pattern.hasPrefix("^")
+      ? name.hasPrefix("." + pattern.dropFirst() + ".") : name.contains("." + pattern + ".")
   }
 
   /// Wildcard matching with one backtracking point, linear in practice.

@@ -18,6 +18,8 @@ public enum QuantizationError: Error, Sendable, Equatable, CustomStringConvertib
   case estimator(String, problem: String, advice: String)
   /// A weight whose width cannot change while it trains.
   case annealing(ParameterPath, format: String)
+  /// A range that cannot follow the data.
+  case dynamic(String, what: String)
   /// A static range at a site that calibration never reached.
   case uncalibrated(ParameterPath)
   case unmatched(PathPattern, in: String)
@@ -57,6 +59,8 @@ public enum QuantizationError: Error, Sendable, Equatable, CustomStringConvertib
     case .annealing(let path, let format):
       return "\(path) is \(format), and its width cannot change while it trains: "
         + "milestones with 'bits' need whole numbers with a dynamic range"
+    case .dynamic(let name, let what):
+      return "\(name): \(what), so it cannot be dynamic; leave out 'dynamic: true'"
     case .uncalibrated(let path):
       return "\(path) has a static range, but no calibration batch reached it; "
         + "calibrate before quantizing, or make the range dynamic"

@@ -32,11 +32,13 @@ public struct QuantizationRule: Hashable, Sendable, Codable {
     self.range = range
     self.estimator = estimator
     self.isDynamic =
-      isDynamic ?? (range == .minMax && Self.dynamicEstimators.contains(estimator))
+      isDynamic ?? (range == .minMax && ["straight-through", "stochastic"].contains(estimator))
   }
 
   /// Estimators that need no state, so that their ranges may follow the data.
-  static let dynamicEstimators: Set<String> = ["straight-through", "stochastic"]
+  static let dynamicEstimators: Set<String> = [
+    "straight-through", "stochastic", "clipped", "ewgs", "sigmoid",
+  ]
 
   /// The name of the format of single elements.
   public var element: String { BlockFormat.named(format)?.element ?? format }

@@ -6,7 +6,7 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measure speed on this machine.",
     discussion: """
-      'train' runs whole training steps of a 34-million-parameter Llama on batches of 8 × 256 \
+      'train' runs whole training steps of a 29.5-million-parameter Llama on batches of 8 × 256 \
       tokens in Float32, in bfloat16 pieces and under simulated INT8; 'matmul' runs the matrix \
       products inside it; 'quantize' runs simulated quantization alone.
 

@@ -77,6 +77,9 @@ final class RunView: Sendable {
     guard !options.quiet else { return }
     let terminal = Terminal.standardError
     switch event {
+    case .resolved(let plan):
+      status.clear()
+      terminal.write(plan.table + "\n\n")
     case .note(let text):
       status.clear()
       options.note(text)

@@ -93,7 +93,7 @@ private func keys(_ value: some Encodable) throws -> [String] {
     let workload = TrainingBenchmark.Workload(
       name: "tiny",
       configuration: LlamaConfiguration(
-        vocabulary: 64, hidden: 32, feedForward: 48, layers: 1, heads: 2, context: 16),
+        vocabulary: 64, hidden: 32, feedForward: 64, layers: 1, heads: 2, context: 16),
       batch: 2, length: 16)
     let benchmark = TrainingBenchmark(workload, steps: 2, warmup: 1)
     for arithmetic in TrainingBenchmark.Arithmetic.allCases {

@@ -4,9 +4,6 @@ import Testing
 
 @Suite("The custom loop of the README")
 struct CustomLoopTests {
-  private static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent().deletingLastPathComponent()
-
   // README: custom loop
   func fineTune(_ folder: URL, on book: URL, writingTo output: URL) throws {
     var language = try LanguageModel(contentsOf: folder)
@@ -27,23 +24,8 @@ struct CustomLoopTests {
 
   @Test("runs, and what it writes is on the int8 grid and reads back as the same model")
   func runs() throws {
-    let folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("gyro-custom-loop-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let (folder, book, source) = try LoopFixture.make()
     defer { try? FileManager.default.removeItem(at: folder) }
-    let words = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "again"]
-    var random = RandomStream(seed: 2)
-    let text = (0..<6000).map { _ in words[random.integer(below: 10)] }.joined(separator: " ")
-    let book = folder.appendingPathComponent("book.txt")
-    try text.write(to: book, atomically: true, encoding: .utf8)
-    let tokenizer = try ByteLevelBPETrainer(vocabularySize: 280).train(on: [text])
-    let (model, parameters) = Llama.initialized(
-      LlamaConfiguration(
-        vocabulary: tokenizer.vocabularySize, hidden: 32, feedForward: 48, layers: 2, heads: 2,
-        context: 128), seed: 1)
-    let source = folder.appendingPathComponent("float")
-    try LanguageModel(model: model, parameters: parameters, tokenizer: tokenizer).write(to: source)
-
     let output = folder.appendingPathComponent("int8")
     try fineTune(source, on: book, writingTo: output)
 
@@ -65,19 +47,11 @@ struct CustomLoopTests {
 
   @Test("stands in the README word for word")
   func readme() throws {
-    func loop(_ file: URL, _ begin: String, _ end: String) throws -> [String] {
-      let text = try String(contentsOf: file, encoding: .utf8)
-      let start = try #require(text.range(of: begin)).upperBound
-      let stop = try #require(text.range(of: end, range: start..<text.endIndex)).lowerBound
-      return text[start..<stop].split(separator: "\n").map {
-        $0.trimmingCharacters(in: .whitespaces)
-      }.filter { !$0.isEmpty }
-    }
-    let here = try loop(
-      URL(fileURLWithPath: #filePath), "// README: custom loop\n", "// README: end")
-    let there = try loop(
-      Self.repository.appendingPathComponent("README.md"),
-      "```swift\nimport Foundation\nimport Gyro\n", "```")
+    let here = try LoopFixture.lines(
+      of: URL(fileURLWithPath: #filePath), from: "// README: custom loop\n", to: "// README: end")
+    let there = try LoopFixture.lines(
+      of: packageRoot.appendingPathComponent("README.md"),
+      from: "```swift\nimport Foundation\nimport Gyro\n", to: "```")
     #expect(here == there)
   }
 }

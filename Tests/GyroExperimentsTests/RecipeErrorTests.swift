@@ -50,7 +50,7 @@ private func words(
         + "Known keys: label, steps, rate, schedule, warmup, floor, batch, length, loss, "
         + "quantized, optimizer, momentum, weight-decay, clip, accumulate, average, recompute, "
         + "checkpoint-every, scale-rate, temperature, distillation, milestones, health, "
-        + "dampening, freezing")
+        + "dampening, freezing, reestimate-batch-norm")
     #expect(
       words("seed: 3", "sede: 3")
         == "tiny.yaml, line 10: unknown key 'sede'; did you mean 'seed'? Known keys: "

@@ -92,6 +92,13 @@ struct SchemeResolutionTests {
         + "'model.layers.0.*'; make one of the patterns narrower")
   }
 
+  @Test func `a pattern is tied to the beginning by a caret`() {
+    let (first, inner): (ParameterPath, ParameterPath) = ("conv1.weight", "layer1.0.conv1.weight")
+    #expect(PathPattern("conv1").matches(first) && PathPattern("conv1").matches(inner))
+    #expect(PathPattern("^conv1").matches(first) && !PathPattern("^conv1").matches(inner))
+    #expect(PathPattern("^conv1.weight").matches(first) && !PathPattern("^conv").matches(first))
+  }
+
   @Test func `a pattern that matches nothing is refused, also one without the part it rules`() {
     var scheme = QuantizationScheme.int8
     scheme.exceptions = [.init("mpl", weights: rule("int4", .channel))]
@@ -107,6 +114,34 @@ struct SchemeResolutionTests {
     #expect(
       text == "activations, whose range is found once: granularity 'token' is not possible here; "
         + "use tensor, or a dynamic range")
+  }
+
+  @Test func `a range that is kept or found once cannot follow the data`() {
+    let learned = QuantizationRule(format: "int4", isDynamic: true, estimator: "lsq")
+    #expect(
+      message(QuantizationScheme(weights: learned))
+        == "weights: 'lsq' keeps its range, so it cannot be dynamic; leave out 'dynamic: true'")
+    let searched = QuantizationRule(format: "int4", range: .clipSearch, isDynamic: true)
+    #expect(
+      message(QuantizationScheme(weights: searched))
+        == "weights: 'clip-search' is found once, so it cannot be dynamic; "
+        + "leave out 'dynamic: true'")
+  }
+
+  @Test func `an activation whose groups do not divide stops the pass with the nearest size`()
+    throws
+  {
+    let configuration = LlamaConfiguration(
+      vocabulary: 32, hidden: 16, feedForward: 24, layers: 1, heads: 2, context: 16)
+    let (model, parameters) = Llama.initialized(configuration, seed: 1)
+    let plan = try QuantizationPlan(
+      QuantizationScheme(
+        weights: rule("int8", .channel), activations: rule("int8", .group(16))), for: parameters)
+    let pass = ForwardPass(parameters, instrumentation: plan)
+    _ = model(TokenWindow([1, 2, 3], batch: 1, length: 3), pass)
+    #expect(
+      pass.fault?.what == "model.layers.0.mlp.down_proj.input: groups of 16 do not divide its 24 "
+        + "columns; the nearest size that does is 12")
   }
 
   @Test func `every kind of site can be covered`() throws {

@@ -23,33 +23,13 @@ package struct KullbackLeiblerOp: Op {
 
   package func forward(_ inputs: [Tensor]) -> (output: Tensor, residual: Residual) {
     let student = inputs[0].contiguous()
-    let shape = student.shape
-    let rows = shape.rows
-    precondition(
-      shape == teacher.shape,
-      "kullbackLeibler: student logits \(shape) and teacher logits \(teacher.shape) differ")
-    precondition(
-      temperature > 0, "kullbackLeibler: the temperature must be positive, not \(temperature)")
-    var divergences = [Double](repeating: 0, count: rows)
-    var ofStudent = Tensor(uninitialized: [rows])
-    var ofTeacher = Tensor(uninitialized: [rows])
-    student.withElements { student in
-      teacher.withElements { teacher in
-        ofStudent.withMutableElements { ofStudent in
-          ofTeacher.withMutableElements { ofTeacher in
-            gyro_kullback_leibler(
-              student, teacher, Int64(rows), Int64(shape.columns), 1 / temperature, ofStudent,
-              ofTeacher, &divergences)
-          }
-        }
-      }
-    }
-    let square = Double(temperature) * Double(temperature)
-    let mean = square * divergences.reduce(0, +) / Double(max(rows, 1))
+    let found = RowDivergences(
+      of: teacher, from: student, temperature: temperature, op: "kullbackLeibler")
     return (
-      Tensor(scalar: Float(mean)),
+      Tensor(scalar: found.mean),
       Residual(
-        student: TakenOnce(student), studentLogSumExp: ofStudent, teacherLogSumExp: ofTeacher)
+        student: TakenOnce(student), studentLogSumExp: found.otherLogSumExp,
+        teacherLogSumExp: found.logSumExp)
     )
   }
 

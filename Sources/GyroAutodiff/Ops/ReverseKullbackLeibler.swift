@@ -23,38 +23,15 @@ package struct ReverseKullbackLeiblerOp: Op {
 
   package func forward(_ inputs: [Tensor]) -> (output: Tensor, residual: Residual) {
     let student = inputs[0].contiguous()
-    let shape = student.shape
-    let rows = shape.rows
-    precondition(
-      shape == teacher.shape,
-      "reverseKullbackLeibler: student logits \(shape) and teacher logits \(teacher.shape) differ")
-    precondition(
-      temperature > 0,
-      "reverseKullbackLeibler: the temperature must be positive, not \(temperature)")
-    var divergences = [Double](repeating: 0, count: rows)
-    var ofStudent = Tensor(uninitialized: [rows])
-    var ofTeacher = Tensor(uninitialized: [rows])
-    student.withElements { student in
-      teacher.withElements { teacher in
-        ofStudent.withMutableElements { ofStudent in
-          ofTeacher.withMutableElements { ofTeacher in
-            gyro_kullback_leibler(
-              teacher, student, Int64(rows), Int64(shape.columns), 1 / temperature, ofTeacher,
-              ofStudent, &divergences)
-          }
-        }
-      }
-    }
-    let shift = zip(zip(ofStudent.elements, ofTeacher.elements), divergences).map {
-      Float(Double($0.0) - Double($0.1) + $1)
-    }
-    let square = Double(temperature) * Double(temperature)
-    let mean = square * divergences.reduce(0, +) / Double(max(rows, 1))
+    let found = RowDivergences(
+      of: student, from: teacher, temperature: temperature, op: "reverseKullbackLeibler")
+    let sums = zip(found.logSumExp.elements, found.otherLogSumExp.elements)
+    let shift = zip(sums, found.rows).map { Float(Double($0.0) - Double($0.1) + $1) }
     return (
-      Tensor(scalar: Float(mean)),
+      Tensor(scalar: found.mean),
       Residual(
-        student: TakenOnce(student), studentLogSumExp: ofStudent,
-        shift: Tensor([rows], elements: shift))
+        student: TakenOnce(student), studentLogSumExp: found.logSumExp,
+        shift: Tensor([shift.count], elements: shift))
     )
   }
 

@@ -1,5 +1,9 @@
+public import GyroQuantization
+
 /// What a running experiment tells whoever listens.
 public enum ExperimentEvent: Sendable {
+  /// What the scheme means for every weight and site; comes before the first stage.
+  case resolved(QuantizationPlan)
   /// Something worth knowing.
   case note(String)
   /// Work that takes a while: so much of a total is done.

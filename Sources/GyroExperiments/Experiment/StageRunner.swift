@@ -34,6 +34,7 @@ struct StageRunner<T: ExperimentTask> {
     if let there = task.initialScheme, let here = recipe.scheme, there != here {
       throw QuantizationError.fingerprint(expected: here.fingerprint, got: there.fingerprint)
     }
+    if let plan { context.progress(.resolved(plan)) }
     results = ExperimentResults(
       name: recipe.name, description: recipe.description, scheme: recipe.scheme?.summary,
       schemeFingerprint: recipe.scheme?.fingerprint, precision: recipe.precision.rawValue,
@@ -99,19 +100,28 @@ struct StageRunner<T: ExperimentTask> {
           file: checkpoints.url.path,
           reason: "stage '\(stage.label)' is done, but its last checkpoint is not there")
       }
-      took(state.evaluated, quantized: stage.quantized)
+      try took(state.evaluated, of: stage, index)
     case .compare, .export: break
     }
     results.stages.append(result)
   }
 
-  private mutating func took(_ trained: ParameterStore, quantized: Bool) {
+  /// Goes on with what a training stage made.
+  mutating func took(_ trained: ParameterStore, of stage: TrainStage, _ index: Int) throws {
     parameters = trained
     lastMeasured = nil
-    if !quantized { isPreparationStale = true }
+    if !stage.quantized { isPreparationStale = true }
+    guard stage.reestimateBatchNorm > 0 else { return }
+    let batch = try task.batches(for: stage, seed: seed(ofStage: index))
+    var measured = parameters
+    measured.reestimateBatchNorm(
+      batches: { (0..<stage.reestimateBatchNorm).lazy.map { batch($0) } },
+      instrumentation: arithmetic.instrumentation
+    ) { batch, pass in _ = task.scores(batch, pass) }
+    parameters = measured
   }
 
-  private mutating func turn(
+  mutating func turn(
     quantized: Bool, calibrating stage: CalibrateStage = CalibrateStage()
   ) throws {
     guard quantized != isQuantized else { return }
@@ -125,40 +135,9 @@ struct StageRunner<T: ExperimentTask> {
     lastMeasured = nil
   }
 
-  // MARK: Calibrating
-
-  private mutating func calibrate(_ stage: CalibrateStage) throws -> ExperimentResults.Stage {
-    isPreparationStale = true
-    isQuantized = false
-    try turn(quantized: true, calibrating: stage)
-    let sites = plan!.needsCalibration ? try Calibration(for: plan!).sites.count : 0
-    return ExperimentResults.Stage(
-      kind: "calibrate", label: stage.label, quantized: true,
-      figures: ["sites": Double(sites), "batches": Double(sites > 0 ? stage.batches : 0)],
-      seconds: 0)
-  }
-
-  /// Finds the ranges that are found once and the starts of what is learned.
-  func prepare(
-    _ plan: QuantizationPlan, _ parameters: inout ParameterStore, _ stage: CalibrateStage
-  ) throws {
-    guard plan.needsCalibration else { return try plan.prepare(&parameters) }
-    var calibration = try Calibration(for: plan)
-    let batches = try task.batches(for: stage, seed: UInt64(context.recipe.seed) &+ 0xca11)
-    for index in 0..<stage.batches {
-      let pass = ForwardPass(
-        parameters, mode: .calibration, instrumentation: calibration.probe,
-        precision: context.recipe.precision)
-      _ = task.scores(batches(index), pass)
-      try calibration.absorb(pass.statistics)
-      try context.working(stage.label, index + 1, stage.batches)
-    }
-    try plan.prepare(&parameters, with: calibration)
-  }
-
   // MARK: Measuring
 
-  private var arithmetic: Arithmetic {
+  var arithmetic: Arithmetic {
     Arithmetic(
       instrumentation: isQuantized ? plan! : NoInstrumentation(),
       precision: context.recipe.precision, teacher: isQuantized ? teacher : nil)
@@ -169,7 +148,7 @@ struct StageRunner<T: ExperimentTask> {
     isQuantized ? try plan!.frozen(parameters) : parameters
   }
 
-  private mutating func measure(
+  mutating func measure(
     _ stage: EvaluateStage, kind: String
   ) throws -> ExperimentResults.Stage {
     if let quantized = stage.quantized { try turn(quantized: quantized) }
@@ -182,7 +161,7 @@ struct StageRunner<T: ExperimentTask> {
       seconds: 0)
   }
 
-  private mutating func remember(_ stage: EvaluateStage, _ figures: [String: Double]) {
+  mutating func remember(_ stage: EvaluateStage, _ figures: [String: Double]) {
     var plain = figures
     plain["loss_above_float"] = nil
     lastMeasured = (stage, plain)
@@ -204,137 +183,14 @@ struct StageRunner<T: ExperimentTask> {
     "\(stage.limit ?? 0)/\(stage.length ?? 0)"
   }
 
-  // MARK: Training
-
-  private func prepare(
-    _ stage: TrainStage, _ index: Int
-  ) throws -> (TrainingState, CheckpointDirectory) {
-    let rule: any UpdateRule =
-      switch stage.optimizer {
-      case .adamw: AdamW(weightDecay: stage.weightDecay)
-      case .sgd: SGD(momentum: stage.momentum, weightDecay: stage.weightDecay)
-      }
-    let state = TrainingState(
-      parameters: parameters,
-      optimizer: try Optimizer(groups: groups(rule, stage), for: parameters),
-      seed: seed(ofStage: index), averageDecay: stage.average > 0 ? stage.average : nil)
-    let options = try options(of: stage)
-    var fingerprints = options.fingerprints
-    fingerprints["scheme"] = stage.quantized ? plan!.scheme.fingerprint : "none"
-    fingerprints["precision"] = context.recipe.precision.rawValue
-    let folder = stageFolder(index).appending(path: "checkpoints")
-    return (state, CheckpointDirectory(folder, fingerprints: fingerprints))
-  }
-
-  /// What quantizers learn has a rate of its own.
-  private func groups(_ rule: any UpdateRule, _ stage: TrainStage) -> [ParameterGroup] {
-    let learned = parameters.parameterPaths.contains {
-      parameters.parameter(at: $0)?.kind == .quantizer
-    }
-    let standard = ParameterGroup.standard(rule, for: parameters)
-    guard learned, stage.scaleRate != 1 else { return standard }
-    let scales = ParameterGroup(
-      "*", kinds: [.quantizer], rule.withoutWeightDecay as any UpdateRule,
-      rateFactor: stage.scaleRate)
-    return [scales] + standard
-  }
-
-  private func options(of stage: TrainStage) throws -> TrainingOptions {
-    let schedule = try Schedule(
-      stage.schedule, peak: stage.rate, final: stage.rate * stage.floor, warmup: stage.warmup,
-      steps: stage.steps)
-    return TrainingOptions(
-      steps: stage.steps, schedule: schedule, clippingNorm: stage.clip > 0 ? stage.clip : nil,
-      accumulation: stage.accumulate)
-  }
-
-  private mutating func train(_ stage: TrainStage, _ index: Int) throws -> ExperimentResults.Stage {
-    try turn(quantized: stage.quantized)
-    var (state, checkpoints) = try prepare(stage, index)
-    try checkpoints.restore(&state) { context.progress(.note($0)) }
-    let folder = stageFolder(index)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    var callbacks: [any TrainingCallback] = [
-      MetricsFileCallback(folder.appending(path: "metrics.jsonl")),
-      TensorBoardCallback(folder),
-      CheckpointCallback(checkpoints, every: stage.checkpointEvery),
-    ]
-    if stage.quantized { callbacks.insert(contentsOf: watchers(stage, folder, plan!), at: 0) }
-    if let reporter = context.reporter { callbacks.insert(reporter(stage.label, task.unit), at: 0) }
-    let batches = try task.batches(for: stage, seed: seed(ofStage: index))
-    let precision = context.recipe.precision
-    var active = plan
-    if let milestones = stage.milestones {
-      try active?.follow(milestones.milestones.contains { $0.changesBits }) {
-        milestones.state(at: $0)
-      }
-      context.progress(.note(milestones.timeline()))
-    }
-    let instrumentation: any Instrumentation =
-      stage.quantized ? active! : NoInstrumentation()
-    let trainer = Trainer(
-      try options(of: stage), callbacks: callbacks, interruption: context.interruption)
-    try trainer.run(
-      &state, instrumentation: instrumentation, precision: precision,
-      recomputesActivations: stage.recompute, size: task.size(of:),
-      absorb: {
-        task.absorb($0, into: &$1)
-        if stage.quantized { active!.absorb($0, into: &$1) }
-      }, batch: batches,
-      loss: { batch, pass in
-        task.loss(batch, pass, target(of: stage, at: pass.mode), precision: precision)
-      })
-    took(state.evaluated, quantized: stage.quantized)
-    let curve = LossCurve.points(of: folder.appending(path: "metrics.jsonl"))
-    var figures = ["steps": Double(state.step), task.unit: Double(state.itemsSeen)]
-    if let last = curve.last { figures["training_loss"] = last.loss }
-    return ExperimentResults.Stage(
-      kind: "train", label: stage.label, quantized: isQuantized, figures: figures, seconds: 0)
-  }
-
-  /// What the loss of a step compares with.
-  private func target(of stage: TrainStage, at mode: ForwardMode) -> TrainingTarget {
-    var share = stage.distillationShare
-    if let milestones = stage.milestones, case .training(let step) = mode,
-      milestones.setsDistillation
-    {
-      share = milestones.state(at: step).distillation
-    }
-    return TrainingTarget(
-      teacher: share > 0 ? teacher : nil, share: Float(share),
-      temperature: Float(stage.temperature), isReversed: stage.loss == .reverseDistillation)
-  }
-
-  /// Those who look after quantizers while weights train.
-  private func watchers(
-    _ stage: TrainStage, _ folder: URL, _ plan: QuantizationPlan
-  ) -> [any TrainingCallback] {
-    var watchers: [any TrainingCallback] = [PlanCallback(plan)]
-    let weights = PlanWeights(plan: plan)
-    if stage.dampening > 0 || stage.freezing > 0 {
-      func schedule(_ from: Double, _ to: Double) -> Schedule? {
-        to > 0
-          ? try? Schedule(.cosine, peak: from, final: to, warmup: 0, steps: stage.steps) : nil
-      }
-      watchers.append(
-        OscillationControl(
-          weights, dampening: schedule(0, stage.dampening),
-          freezing: schedule(10 * stage.freezing, stage.freezing)))
-    }
-    if stage.health > 0 {
-      watchers.append(
-        QuantizationHealth(
-          weights, to: folder.appending(path: "health.jsonl"), every: stage.health))
-    }
-    return watchers
-  }
+  // MARK: Seeds and folders
 
   /// Every stage draws its own random numbers.
-  private func seed(ofStage index: Int) -> UInt64 {
+  func seed(ofStage index: Int) -> UInt64 {
     UInt64(context.recipe.seed) &* 1_000_003 &+ UInt64(index)
   }
 
-  private func stageFolder(_ index: Int) -> URL {
+  func stageFolder(_ index: Int) -> URL {
     let trainings = context.recipe.stages.filter { $0.kind == "train" }.count
     return context.folder.folder(ofStage: index, isOnly: trainings == 1)
   }

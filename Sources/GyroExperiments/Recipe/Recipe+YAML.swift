@@ -197,7 +197,8 @@ extension TrainStage {
       ("recompute", number(recompute)), ("checkpoint-every", number(checkpointEvery)),
       ("scale-rate", number(scaleRate)), ("temperature", number(temperature)),
       ("distillation", number(distillationShare)), ("health", number(health)),
-      ("dampening", number(dampening)), ("freezing", number(freezing)),
+      ("reestimate-batch-norm", number(reestimateBatchNorm)), ("dampening", number(dampening)),
+      ("freezing", number(freezing)),
     ]
     if let milestones {
       pairs.append(("milestones", list(milestones.milestones.map(\.node))))

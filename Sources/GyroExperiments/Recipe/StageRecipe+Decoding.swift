@@ -72,6 +72,7 @@ extension TrainStage {
       "quantized", "optimizer", "momentum", "weight-decay", "clip", "accumulate", "average",
       "recompute", "checkpoint-every", "scale-rate", "temperature",
       "distillation", "milestones", "health", "dampening", "freezing",
+      "reestimate-batch-norm",
     ])
     label = try map["label"]?.string() ?? "train"
     steps = try map.required("steps").integer(1...1_000_000_000)
@@ -103,6 +104,7 @@ extension TrainStage {
     clip = try map.number("clip", 0...1e9, default: 1)
     accumulate = try map.integer("accumulate", 1...65536, default: 1)
     average = try map.number("average", 0...0.999999, default: 0)
+    reestimateBatchNorm = try map.integer("reestimate-batch-norm", 0...1_000_000, default: 0)
     recompute = try map.flag("recompute", default: false)
     checkpointEvery = try map.integer("checkpoint-every", 0...1_000_000_000, default: 0)
     if quantized, !hasScheme {

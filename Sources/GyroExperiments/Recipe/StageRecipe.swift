@@ -121,6 +121,9 @@ public struct TrainStage: Sendable, Equatable {
   public var accumulate: Int
   /// Decay of the moving average of the weights that later stages use; 0 keeps none.
   public var average: Double
+  /// Batches over which batch normalization's statistics are measured anew after the last step, under
+  /// the arithmetic of the stage; 0 leaves the running averages.
+  public var reestimateBatchNorm: Int
   /// Whether blocks recompute their activations (less memory, more time).
   public var recompute: Bool
   /// Steps between checkpoints; 0 only at the end.

@@ -25,6 +25,9 @@ public protocol GradientEstimator: Hashable, Sendable {
   /// makes sense to watch how close a weight is to its code.
   var roundsWeightsAsTheyAre: Bool { get }
 
+  /// Whether training draws noise that measuring does not.
+  var isRandom: Bool { get }
+
   /// First values of the states.
   /// - Parameters:
   ///   - sample: the weight itself, or the first calibration batch.
@@ -60,6 +63,8 @@ extension GradientEstimator {
   public var learnedScale: String? { nil }
 
   public var roundsWeightsAsTheyAre: Bool { true }
+
+  public var isRandom: Bool { false }
 
   public func initialState(
     for sample: Tensor, _ quantizer: Quantizer, scales: GroupScales

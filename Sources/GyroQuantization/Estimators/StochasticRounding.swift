@@ -9,6 +9,7 @@ public import GyroTensors
 /// Noise is drawn in training alone; what ships is rounded to the nearest.
 public struct StochasticRounding: GradientEstimator {
   public var name: String { "stochastic" }
+  public var isRandom: Bool { true }
 
   public init() {}
 

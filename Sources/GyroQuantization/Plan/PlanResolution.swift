@@ -82,6 +82,12 @@ struct PlanResolution {
       allowed: isActivation ? GranularityKind.ofActivations : GranularityKind.ofWeights)
     let estimator = try rule.gradientEstimator(
       for: name, role: isActivation ? .activation : .weight)
+    if rule.isDynamic, !QuantizationRule.dynamicEstimators.contains(estimator.name) {
+      throw .dynamic(name, what: "'\(estimator.name)' keeps its range")
+    }
+    if rule.isDynamic, rule.range != .minMax {
+      throw .dynamic(name, what: "'\(rule.range)' is found once")
+    }
     let hasState = !rule.isDynamic && !estimator.stateNames(quantizer).isEmpty
     if isActivation, hasState, quantizer.granularity != .tensor {
       throw .granularity(

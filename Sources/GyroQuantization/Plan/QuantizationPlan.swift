@@ -72,9 +72,18 @@ public struct QuantizationPlan: Instrumentation {
   }
 
   private func quantize(_ value: Variable, _ place: Place, _ pass: ForwardPass) -> Variable {
+    // What shape an activation has shows only here.
+    do throws(QuantizationError) {
+      _ = try place.quantizer.layout(of: value.shape, named: place.path)
+    } catch {
+      pass.note(NumericFault(path: place.path, what: "\(error)"))
+      return value
+    }
+    let estimator: any GradientEstimator =
+      place.estimator.isRandom && !pass.mode.isTraining ? StraightThrough() : place.estimator
     do throws(NotFiniteRow) {
       if place.rule.isDynamic {
-        return try place.estimator.quantize(
+        return try estimator.quantize(
           value, place.quantizer, [:], pass.random(at: Site(place.path)))
       }
       guard let state = states(place, pass) else {
@@ -82,7 +91,7 @@ public struct QuantizationPlan: Instrumentation {
           NumericFault(path: place.path, what: "a static range that was never calibrated"))
         return value
       }
-      return try place.estimator.quantize(
+      return try estimator.quantize(
         value, place.quantizer, state, pass.random(at: Site(place.path)))
     } catch {
       pass.note(error.fault(at: place.path))

@@ -1,0 +1,133 @@
+import Foundation
+import GyroModels
+import GyroOptimization
+import GyroQuantization
+import GyroTensors
+import GyroTraining
+
+/// Training stages: state, optimizer groups, targets, and those who watch.
+extension StageRunner {
+  func prepare(
+    _ stage: TrainStage, _ index: Int
+  ) throws -> (TrainingState, CheckpointDirectory) {
+    let rule: any UpdateRule =
+      switch stage.optimizer {
+      case .adamw: AdamW(weightDecay: stage.weightDecay)
+      case .sgd: SGD(momentum: stage.momentum, weightDecay: stage.weightDecay)
+      }
+    let state = TrainingState(
+      parameters: parameters,
+      optimizer: try Optimizer(groups: groups(rule, stage), for: parameters),
+      seed: seed(ofStage: index), averageDecay: stage.average > 0 ? stage.average : nil)
+    let options = try options(of: stage)
+    var fingerprints = options.fingerprints
+    fingerprints["scheme"] = stage.quantized ? plan!.scheme.fingerprint : "none"
+    fingerprints["precision"] = context.recipe.precision.rawValue
+    fingerprints["milestones"] = stage.milestones?.summary ?? "none"
+    let folder = stageFolder(index).appending(path: "checkpoints")
+    return (state, CheckpointDirectory(folder, fingerprints: fingerprints))
+  }
+
+  /// What quantizers learn has a rate of its own.
+  func groups(_ rule: any UpdateRule, _ stage: TrainStage) -> [ParameterGroup] {
+    let learned = parameters.parameterPaths.contains {
+      parameters.parameter(at: $0)?.kind == .quantizer
+    }
+    let standard = ParameterGroup.standard(rule, for: parameters)
+    guard learned, stage.scaleRate != 1 else { return standard }
+    let scales = ParameterGroup(
+      "*", kinds: [.quantizer], rule.withoutWeightDecay as any UpdateRule,
+      rateFactor: stage.scaleRate)
+    return [scales] + standard
+  }
+
+  func options(of stage: TrainStage) throws -> TrainingOptions {
+    let schedule = try Schedule(
+      stage.schedule, peak: stage.rate, final: stage.rate * stage.floor, warmup: stage.warmup,
+      steps: stage.steps)
+    return TrainingOptions(
+      steps: stage.steps, schedule: schedule, clippingNorm: stage.clip > 0 ? stage.clip : nil,
+      accumulation: stage.accumulate)
+  }
+
+  mutating func train(_ stage: TrainStage, _ index: Int) throws -> ExperimentResults.Stage {
+    try turn(quantized: stage.quantized)
+    var (state, checkpoints) = try prepare(stage, index)
+    try checkpoints.restore(&state) { context.progress(.note($0)) }
+    let folder = stageFolder(index)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    var callbacks: [any TrainingCallback] = [
+      MetricsFileCallback(folder.appending(path: "metrics.jsonl")),
+      TensorBoardCallback(folder),
+      CheckpointCallback(checkpoints, every: stage.checkpointEvery),
+    ]
+    if stage.quantized { callbacks.insert(contentsOf: watchers(stage, folder, plan!), at: 0) }
+    if let reporter = context.reporter { callbacks.insert(reporter(stage.label, task.unit), at: 0) }
+    let batches = try task.batches(for: stage, seed: seed(ofStage: index))
+    let precision = context.recipe.precision
+    var active = plan
+    if let milestones = stage.milestones {
+      try active?.follow(milestones.milestones.contains { $0.changesBits }) {
+        milestones.state(at: $0)
+      }
+      context.progress(.note(milestones.timeline()))
+    }
+    let instrumentation: any Instrumentation =
+      stage.quantized ? active! : NoInstrumentation()
+    let trainer = Trainer(
+      try options(of: stage), callbacks: callbacks, interruption: context.interruption)
+    try trainer.run(
+      &state, instrumentation: instrumentation, precision: precision,
+      recomputesActivations: stage.recompute, size: task.size(of:),
+      absorb: {
+        task.absorb($0, into: &$1)
+        if stage.quantized { active!.absorb($0, into: &$1) }
+      }, batch: batches,
+      loss: { batch, pass in
+        task.loss(batch, pass, target(of: stage, at: pass.mode), precision: precision)
+      })
+    try took(state.evaluated, of: stage, index)
+    let curve = LossCurve.points(of: folder.appending(path: "metrics.jsonl"))
+    var figures = ["steps": Double(state.step), task.unit: Double(state.itemsSeen)]
+    if let last = curve.last { figures["training_loss"] = last.loss }
+    return ExperimentResults.Stage(
+      kind: "train", label: stage.label, quantized: isQuantized, figures: figures, seconds: 0)
+  }
+
+  /// What the loss of a step compares with.
+  func target(of stage: TrainStage, at mode: ForwardMode) -> TrainingTarget {
+    var share = stage.distillationShare
+    if let milestones = stage.milestones, case .training(let step) = mode,
+      milestones.setsDistillation
+    {
+      share = milestones.state(at: step).distillation
+    }
+    return TrainingTarget(
+      teacher: share > 0 ? teacher : nil, share: Float(share),
+      temperature: Float(stage.temperature), isReversed: stage.loss == .reverseDistillation)
+  }
+
+  /// Those who look after quantizers while weights train.
+  func watchers(
+    _ stage: TrainStage, _ folder: URL, _ plan: QuantizationPlan
+  ) -> [any TrainingCallback] {
+    var watchers: [any TrainingCallback] = [PlanCallback(plan)]
+    let weights = PlanWeights(plan: plan)
+    if stage.dampening > 0 || stage.freezing > 0 {
+      func schedule(_ from: Double, _ to: Double) -> Schedule? {
+        to > 0
+          ? try? Schedule(.cosine, peak: from, final: to, warmup: 0, steps: stage.steps) : nil
+      }
+      watchers.append(
+        OscillationControl(
+          weights, dampening: schedule(0, stage.dampening),
+          freezing: schedule(10 * stage.freezing, stage.freezing)))
+    }
+    if stage.health > 0 {
+      watchers.append(
+        QuantizationHealth(
+          weights, to: folder.appending(path: "health.jsonl"), every: stage.health))
+    }
+    return watchers
+  }
+}
