@@ -20,6 +20,8 @@ public enum QuantizationError: Error, Sendable, Equatable, CustomStringConvertib
   case annealing(ParameterPath, format: String)
   /// A range that cannot follow the data.
   case dynamic(String, what: String)
+  /// A symmetric format without negative values for tensors that have some.
+  case unsigned(String, format: String)
   /// A static range at a site that calibration never reached.
   case uncalibrated(ParameterPath)
   case unmatched(PathPattern, in: String)
@@ -61,6 +63,9 @@ public enum QuantizationError: Error, Sendable, Equatable, CustomStringConvertib
         + "milestones with 'bits' need whole numbers with a dynamic range"
     case .dynamic(let name, let what):
       return "\(name): \(what), so it cannot be dynamic; leave out 'dynamic: true'"
+    case .unsigned(let name, let format):
+      return "\(name): values can be negative, and \(format) has none below 0; "
+        + "use a signed format, or 'symmetric: false' for whole numbers"
     case .uncalibrated(let path):
       return "\(path) has a static range, but no calibration batch reached it; "
         + "calibrate before quantizing, or make the range dynamic"

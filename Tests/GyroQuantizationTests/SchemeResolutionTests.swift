@@ -116,6 +116,22 @@ struct SchemeResolutionTests {
         + "use tensor, or a dynamic range")
   }
 
+  @Test func `a format without negative values is refused where there are some`() throws {
+    let text =
+      "values can be negative, and uint8 has none below 0; "
+      + "use a signed format, or 'symmetric: false' for whole numbers"
+    #expect(message(QuantizationScheme(weights: rule("uint8", .channel))) == "weights: " + text)
+    let configuration = LlamaConfiguration(
+      vocabulary: 32, hidden: 16, feedForward: 24, layers: 1, heads: 2, context: 16)
+    let (model, parameters) = Llama.initialized(configuration, seed: 1)
+    let plan = try QuantizationPlan(
+      QuantizationScheme(weights: rule("int8", .channel), activations: rule("uint8", .token)),
+      for: parameters)
+    let pass = ForwardPass(parameters, instrumentation: plan)
+    _ = model(TokenWindow([1, 2, 3], batch: 1, length: 3), pass)
+    #expect(pass.fault?.what == "model.layers.0.self_attn.input: " + text)
+  }
+
   @Test func `a range that is kept or found once cannot follow the data`() {
     let learned = QuantizationRule(format: "int4", isDynamic: true, estimator: "lsq")
     #expect(

@@ -82,6 +82,8 @@ struct PlanResolution {
       allowed: isActivation ? GranularityKind.ofActivations : GranularityKind.ofWeights)
     let estimator = try rule.gradientEstimator(
       for: name, role: isActivation ? .activation : .weight)
+    let isUnsigned = quantizer.isSymmetric && !quantizer.format.isSigned
+    if isUnsigned, !isActivation { throw .unsigned(name, format: quantizer.format.name) }
     if rule.isDynamic, !QuantizationRule.dynamicEstimators.contains(estimator.name) {
       throw .dynamic(name, what: "'\(estimator.name)' keeps its range")
     }

@@ -79,6 +79,14 @@ public struct QuantizationPlan: Instrumentation {
       pass.note(NumericFault(path: place.path, what: "\(error)"))
       return value
     }
+    if place.rule.isDynamic, place.quantizer.isSymmetric, !place.quantizer.format.isSigned,
+      value.value.count > 0, value.value.minimum() < 0
+    {
+      let error = QuantizationError.unsigned(
+        place.path.name, format: place.quantizer.format.name)
+      pass.note(NumericFault(path: place.path, what: "\(error)"))
+      return value
+    }
     let estimator: any GradientEstimator =
       place.estimator.isRandom && !pass.mode.isTraining ? StraightThrough() : place.estimator
     do throws(NotFiniteRow) {
