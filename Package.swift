@@ -27,7 +27,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// Test targets that keep golden files (read through `#filePath`, never bundled).
-let goldens: Set<String> = ["GyroText", "GyroModels", "GyroQuantization"]
+let goldens: Set<String> = ["GyroText", "GyroModels", "GyroQuantization", "GyroOptimization"]
 
 let package = Package(
   name: "gyro",
@@ -66,7 +66,9 @@ let package = Package(
 
     // Numbers and derivatives.
     library("GyroTensors", ["CGyroParallel", "CGyroMatmul", "CGyroKernels", "COpenBLAS"]),
-    library("GyroAutodiff", ["GyroTensors", "CGyroKernels", "CGyroParallel"]),
+    library("GyroManifolds", ["GyroTensors", "CGyroKernels", "CGyroParallel"]),
+    library(
+      "GyroAutodiff", ["GyroTensors", "GyroManifolds", "CGyroKernels", "CGyroParallel"]),
 
     // Models and data.
     library("GyroModels", ["GyroTensors", "GyroAutodiff"]),
@@ -74,13 +76,31 @@ let package = Package(
     library("GyroDatasets", ["GyroTensors", "GyroText", "CZlib"]),
 
     // Quantization and checkpoints.
-    library("GyroQuantization", ["GyroTensors", "GyroAutodiff", "GyroModels", "CGyroKernels"]),
+    library(
+      "GyroQuantization",
+      ["GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "CGyroKernels"]),
+    library(
+      "GyroRotation",
+      [
+        "GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "GyroQuantization",
+        "GyroOptimization",
+      ]),
+    library(
+      "GyroPostTraining",
+      [
+        "GyroTensors", "GyroAutodiff", "GyroModels", "GyroQuantization", "CGyroKernels",
+        "CGyroMatmul", "COpenBLAS",
+      ]),
+    library(
+      "GyroCache",
+      ["GyroTensors", "GyroManifolds", "GyroQuantization", "CGyroKernels", "CGyroParallel"]),
     library(
       "GyroCheckpoints",
       ["GyroTensors", "GyroModels", "GyroText", "GyroQuantization", "CGyroKernels"]),
 
     // Training.
-    library("GyroOptimization", ["GyroTensors", "GyroModels", "CGyroKernels"]),
+    library(
+      "GyroOptimization", ["GyroTensors", "GyroManifolds", "GyroModels", "CGyroKernels"]),
     library(
       "GyroTraining",
       [
@@ -91,16 +111,17 @@ let package = Package(
       "GyroExperiments",
       [
         "GyroTensors", "GyroAutodiff", "GyroModels", "GyroText", "GyroDatasets",
-        "GyroQuantization", "GyroCheckpoints", "GyroOptimization", "GyroTraining", "Yams",
+        "GyroQuantization", "GyroRotation", "GyroManifolds", "GyroPostTraining",
+        "GyroCache", "GyroCheckpoints", "GyroOptimization", "GyroTraining", "Yams",
       ]),
 
     // Front doors.
     library(
       "Gyro",
       [
-        "GyroTensors", "GyroAutodiff", "GyroModels", "GyroText", "GyroDatasets",
-        "GyroQuantization", "GyroCheckpoints", "GyroOptimization", "GyroTraining",
-        "GyroExperiments",
+        "GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "GyroText", "GyroDatasets",
+        "GyroQuantization", "GyroRotation", "GyroPostTraining", "GyroCache", "GyroCheckpoints",
+        "GyroOptimization", "GyroTraining", "GyroExperiments",
       ]),
     .executableTarget(
       name: "gyro-command",
@@ -116,7 +137,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["GyroTensors", "GyroAutodiff", "GyroModels"],
       path: "Tests/TestSupport", swiftSettings: swift),
     tests("GyroTensors", ["CGyroMatmul", "CGyroKernels", "CGyroParallel", "COpenBLAS"]),
-    tests("GyroAutodiff", ["GyroTensors", "CGyroKernels", "CGyroParallel"]),
+    tests("GyroManifolds", ["GyroTensors", "CGyroKernels", "CGyroParallel"]),
+    tests("GyroAutodiff", ["GyroTensors", "GyroManifolds", "CGyroKernels", "CGyroParallel"]),
     tests("GyroModels", ["GyroTensors", "GyroAutodiff", "GyroCheckpoints"]),
     tests("GyroText", []),
     tests("GyroDatasets", ["GyroTensors", "GyroText", "CZlib"]),
@@ -124,9 +146,23 @@ let package = Package(
       "GyroQuantization",
       ["GyroTensors", "GyroAutodiff", "GyroModels", "CGyroKernels", "CGyroParallel"]),
     tests(
+      "GyroRotation",
+      [
+        "GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "GyroQuantization",
+        "GyroOptimization", "GyroCheckpoints",
+      ]),
+    tests(
+      "GyroPostTraining",
+      ["GyroTensors", "GyroAutodiff", "GyroModels", "GyroQuantization", "CGyroKernels"]),
+    tests(
+      "GyroCache",
+      [
+        "GyroTensors", "GyroManifolds", "GyroQuantization", "CGyroKernels", "CGyroParallel",
+      ]),
+    tests(
       "GyroCheckpoints",
       ["GyroTensors", "GyroModels", "GyroText", "GyroQuantization", "CGyroKernels"]),
-    tests("GyroOptimization", ["GyroTensors", "GyroModels"]),
+    tests("GyroOptimization", ["GyroTensors", "GyroManifolds", "GyroModels", "CGyroKernels"]),
     tests(
       "GyroTraining",
       [

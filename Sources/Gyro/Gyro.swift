@@ -4,9 +4,11 @@
 @_exported import GyroCheckpoints
 @_exported import GyroDatasets
 @_exported import GyroExperiments
+@_exported import GyroManifolds
 @_exported import GyroModels
 @_exported import GyroOptimization
 @_exported import GyroQuantization
+@_exported import GyroRotation
 @_exported import GyroTensors
 @_exported import GyroText
 @_exported import GyroTraining

@@ -54,16 +54,21 @@ public struct Site: Hashable, Sendable {
     case embedding = "embeddings"
     /// The scores a model gives.
     case logits
+    /// Queries of attention, as they meet the cached keys.
+    case queries
     /// Keys and values of attention, as a cache holds them.
     case keys, values
   }
 
   public let path: ParameterPath
   public let kind: Kind
+  /// Columns of one attention head, where columns are those of heads.
+  public let headSize: Int?
 
-  public init(_ path: ParameterPath, kind: Kind = .input) {
+  public init(_ path: ParameterPath, kind: Kind = .input, headSize: Int? = nil) {
     self.path = path
     self.kind = kind
+    self.headSize = headSize
   }
 }
 

@@ -70,8 +70,8 @@ public final class ModelBuilder {
   }
 
   /// Names an activation.
-  public func site(_ name: String, kind: Site.Kind = .input) -> Site {
-    let site = Site(scope.appending(name), kind: kind)
+  public func site(_ name: String, kind: Site.Kind = .input, headSize: Int? = nil) -> Site {
+    let site = Site(scope.appending(name), kind: kind, headSize: headSize)
     shared.store.declare(site)
     return site
   }

@@ -30,7 +30,8 @@ public struct ParameterPath: Hashable, Sendable, Codable, ExpressibleByStringLit
 /// literal. A pattern without wildcards also matches a whole dotted component run at the end or
 /// inside a path, so `lm_head` matches `lm_head.weight` and `mlp` matches
 /// `model.layers.0.mlp.up_proj.weight`. A leading `^` ties that run to the beginning of the path:
-/// `^conv1` matches `conv1.weight` and not `layer1.0.conv1.weight`.
+/// `^conv1` matches `conv1.weight` and not `layer1.0.conv1.weight`. `|` stands between alternatives:
+/// `q_proj|k_proj`.
 public struct PathPattern: Hashable, Sendable, Codable, ExpressibleByStringLiteral,
   CustomStringConvertible
 {
@@ -41,6 +42,11 @@ public struct PathPattern: Hashable, Sendable, Codable, ExpressibleByStringLiter
 
   /// Whether the pattern covers the path.
   public func matches(_ path: ParameterPath) -> Bool {
+    guard pattern.contains("|") else { return Self.matches(pattern, path) }
+    return pattern.split(separator: "|").contains { Self.matches(String($0), path) }
+  }
+
+  private static func matches(_ pattern: String, _ path: ParameterPath) -> Bool {
     if pattern.contains(where: { $0 == "*" || $0 == "?" }) {
       return Self.glob(Array(pattern.utf8), Array(path.name.utf8))
     }

@@ -16,6 +16,10 @@ public struct Parameter: Sendable, Hashable {
     case bias
     /// A learned part of a quantizer, e.g. a scale.
     case quantizer
+    /// An orthogonal matrix that is learned as one.
+    case rotation
+    /// Logarithms of factors that one weight is multiplied by and another divided.
+    case scaling
     /// Running statistics and the like.
     case buffer
   }

@@ -29,7 +29,12 @@ public enum QuantizationError: Error, Sendable, Equatable, CustomStringConvertib
   case notFinite(ParameterPath, row: Int)
   /// A scale beyond the type that scales are stored in.
   case scaleRange(ParameterPath, scale: Float, format: ScaleFormat)
+  /// A checkpoint whose scheme was changed after it was made.
   case fingerprint(expected: String, got: String)
+  /// A checkpoint or rotations of another scheme.
+  case scheme(expected: QuantizationScheme, got: QuantizationScheme)
+  /// A rotation that the model has no place for.
+  case rotation(String, problem: String)
 
   public var description: String {
     switch self {
@@ -77,9 +82,16 @@ public enum QuantizationError: Error, Sendable, Equatable, CustomStringConvertib
     case .scaleRange(let path, let scale, let format):
       return "\(path) needs a scale of \(scale), and \(format.rawValue) scales end at "
         + "\(format.largest); use float32 scales, or scale the tensor down"
+    case .rotation(let placement, let problem):
+      return "rotation \(placement) is not possible: \(problem); "
+        + "leave it out of the scheme's rotations"
     case .fingerprint(let expected, let got):
       return "the checkpoint was made under scheme \(got), the run uses \(expected); "
         + "train and export under one scheme"
+    case .scheme(let expected, let got):
+      return "the checkpoint was made under scheme \(got.fingerprint) (\(got.summary)), the run "
+        + "uses \(expected.fingerprint) (\(expected.summary)); learn, train and export under one "
+        + "scheme"
     }
   }
 }

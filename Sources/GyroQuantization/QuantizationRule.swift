@@ -32,13 +32,20 @@ public struct QuantizationRule: Hashable, Sendable, Codable {
     self.range = range
     self.estimator = estimator
     self.isDynamic =
-      isDynamic ?? (range == .minMax && ["straight-through", "stochastic"].contains(estimator))
+      isDynamic
+      ?? (range == .minMax
+        && ["straight-through", "stochastic", "clip"].contains(Self.name(of: estimator)))
   }
 
   /// Estimators that need no state, so that their ranges may follow the data.
   static let dynamicEstimators: Set<String> = [
-    "straight-through", "stochastic", "clipped", "ewgs", "sigmoid",
+    "straight-through", "stochastic", "clipped", "ewgs", "sigmoid", "clip",
   ]
+
+  /// An estimator's name without options.
+  private static func name(of estimator: String) -> String {
+    String(estimator.prefix { $0 != "(" })
+  }
 
   /// The name of the format of single elements.
   public var element: String { BlockFormat.named(format)?.element ?? format }

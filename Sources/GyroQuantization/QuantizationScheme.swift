@@ -17,6 +17,8 @@ public struct QuantizationScheme: Hashable, Sendable, Codable {
   public var exceptions: [Exception]
   /// What stays float although a rule covers it.
   public var keep: [PathPattern]
+  /// Where the model is rotated before it is quantized; nil for nowhere.
+  public var rotations: RotationRule?
 
   /// A rule for the part of a model that a pattern names.
   public struct Exception: Hashable, Sendable, Codable {
@@ -40,7 +42,7 @@ public struct QuantizationScheme: Hashable, Sendable, Codable {
     weights: QuantizationRule? = nil, activations: QuantizationRule? = nil,
     embeddings: QuantizationRule? = nil, keys: QuantizationRule? = nil,
     values: QuantizationRule? = nil, sites: Set<Site.Kind> = [.input],
-    exceptions: [Exception] = [], keep: [PathPattern] = []
+    exceptions: [Exception] = [], keep: [PathPattern] = [], rotations: RotationRule? = nil
   ) {
     self.weights = weights
     self.activations = activations
@@ -50,6 +52,7 @@ public struct QuantizationScheme: Hashable, Sendable, Codable {
     self.sites = sites
     self.exceptions = exceptions
     self.keep = keep
+    self.rotations = rotations
   }
 
   /// INT8 weights per output channel, INT8 activations per token: what integer runtimes compute.
@@ -78,6 +81,7 @@ public struct QuantizationScheme: Hashable, Sendable, Codable {
     text += sites.map(\.rawValue).sorted().joined(separator: ",") + ";"
     text += exceptions.map(\.pattern.pattern).joined(separator: ",") + ";"
     text += keep.map(\.pattern).sorted().joined(separator: ",")
+    if let rotations { text += ";rotations=" + rotations.summary }
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325  // FNV-1a
     for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     let digits = String(hash, radix: 16)
@@ -101,6 +105,7 @@ public struct QuantizationScheme: Hashable, Sendable, Codable {
       parts.append(
         "\(exception.pattern): " + rules.compactMap { $0 }.joined(separator: " and "))
     }
+    if let rotations { parts.append("rotations " + rotations.summary) }
     if !keep.isEmpty { parts.append("keeping " + keep.map(\.pattern).joined(separator: ", ")) }
     return parts.joined(separator: ", ")
   }

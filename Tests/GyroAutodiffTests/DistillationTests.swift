@@ -40,7 +40,7 @@ import Testing
     checkGradients(of: [student]) {
       $0[0].reverseKullbackLeibler(toTeacher: teacher, temperature: temperature)
     }
-    checkNeeds(ReverseKullbackLeiblerOp(teacher: teacher, temperature: temperature), [student])
+    checkNeeds(KullbackLeiblerOp(.reverse, teacher: teacher, temperature: temperature), [student])
   }
 
   @Test func `the reverse gradient equals its formula element by element`() {

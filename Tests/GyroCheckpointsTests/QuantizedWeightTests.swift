@@ -59,6 +59,41 @@ struct QuantizedWeightTests {
       let after = try #require(quantizer.codes(of: read.parameters[path]))
       expectSame(after.codeArray, before.codeArray, path.name)
       expectSame(after.scales.scales.elements, before.scales.scales.elements, path.name)
+      guard quantizer.scaleFormat.isByte else { continue }
+      let file = try SafetensorsDirectory(contentsOf: folder.url)
+      expectSame(
+        try file.bytes(path.name + "_scale"), quantizer.scaleFormat.codes(of: before.scales),
+        path.name)
     }
+  }
+
+  @Test("one-byte scales of another type are refused", arguments: ["mxfp4", "nvfp4"])
+  func scaleTypes(_ format: String) throws {
+    let (model, parameters) = Llama.initialized(Self.configuration, seed: 1)
+    let scheme = QuantizationScheme(
+      weights: QuantizationRule(format: format), activations: nil)
+    let frozen = try QuantizationPlan(scheme, for: parameters).frozen(parameters)
+    let folder = try TemporaryFolder()
+    try LanguageModel(model: model, parameters: frozen, scheme: scheme).write(to: folder.url)
+    let file = try SafetensorsFile(contentsOf: folder.url.appending(path: "model.safetensors"))
+    var writer = SafetensorsWriter(metadata: file.metadata)
+    for entry in file.entries {
+      if entry.name.hasSuffix("_scale"), !entry.name.hasSuffix("_global_scale") {
+        writer.add(entry.name, try file.tensor(entry.name), as: .float32)
+      } else {
+        writer.add(
+          entry.name, shape: entry.shape, type: entry.type, bytes: try file.bytes(entry.name))
+      }
+    }
+    try writer.write(to: file.url)
+    let error = #expect(throws: CheckpointError.self) {
+      try LanguageModel(contentsOf: folder.url)
+    }
+    guard case .malformedTensor(_, let tensor, let expected, let found)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(tensor.hasSuffix("_scale") && found.hasPrefix("F32, shape ["))
+    #expect(expected.hasSuffix(format == "mxfp4" ? "F8_E8M0" : "F8_E4M3"))
   }
 }

@@ -56,13 +56,18 @@ private func keys(_ value: some Encodable) throws -> [String] {
   @Test func anExportEvaluatesToTheNumberOfItsRun() throws {
     try withTemporaryFolder { folder in
       try writeTinyModel(to: folder.appending(path: "model"))
-      let experiment = try Recipe(yaml: tinyRecipe).resolve(relativeTo: folder)
+      let recipe = tinyRecipe.replacing(
+        "data:\n", with: "data:\n  calibrate: { generated: { tokens: 200, seed: 9 } }\n")
+      let experiment = try Recipe(yaml: recipe).resolve(relativeTo: folder)
       let run = folder.appending(path: "run")
       let results = try experiment.run(output: run)
       var options = CheckpointEvaluation.Options()
       options.length = 16
+      var notes: [String] = []
       let report = try CheckpointEvaluation(
-        run.appending(path: "model"), on: .recipe(experiment), options)
+        run.appending(path: "model"), on: .recipe(experiment), options,
+        progress: { if case .note(let text) = $0 { notes.append(text) } })
+      #expect(notes == ["sampling 300 tokens of text for data.evaluate"])
       #expect(report.quantized)
       #expect(report.figures["loss"] == results.stages[3].figures["loss"])
     }

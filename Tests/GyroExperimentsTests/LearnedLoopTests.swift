@@ -47,6 +47,8 @@ struct LearnedLoopTests {
     let scheme = try #require(shipped.scheme)
     #expect(scheme.weights?.estimator == "lsq")
     #expect(shipped.parameters.contains("model.layers.0.mlp.input_scale"))
+    #expect(shipped.parameters.contains("model.layers.0.mlp.input_range"))
+    #expect(shipped.warnings.isEmpty, "\(shipped.warnings)")
     let plan = try QuantizationPlan(scheme, for: shipped.parameters)
     for path in shipped.parameters.paths where plan.quantizer(at: path) != nil {
       #expect(shipped.parameters[path].wholeGrid != nil, "\(path)")

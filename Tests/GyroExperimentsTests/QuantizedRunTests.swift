@@ -133,6 +133,22 @@ struct QuantizedRunTests {
     }
   }
 
+  @Test func `weights are watched as milestones have them: not while they are float`() throws {
+    let yaml = statefulRecipe.replacing("health: 2", with: "health: 1")
+      .replacing("{ at: 0, observers: on, weights: on }", with: "{ at: 0, observers: on }")
+      .replacing("{ at: 2, activations: on,", with: "{ at: 4, weights: on, activations: on,")
+    try withTemporaryFolder { folder in
+      let run = folder.appending(path: "run")
+      try Self.experiment(folder, yaml).run(output: run)
+      struct Sample: Decodable { let step: Int }
+      let steps = try String(decoding: file("health.jsonl", run), as: UTF8.self)
+        .split(separator: "\n").map {
+          try JSONDecoder().decode(Sample.self, from: Data($0.utf8)).step
+        }
+      #expect(Set(steps).sorted() == Array(4...9))
+    }
+  }
+
   @Test func `a comparison rounds under each scheme and leaves the model as it was`() throws {
     let yaml = """
       name: comparison

@@ -61,14 +61,15 @@ private func words(
     #expect(
       words("keep:", "temperature:")
         == "tiny.yaml, line 9: unknown key 'temperature' in scheme. "
-        + "Known keys: weights, activations, embeddings, cache, sites, rules, keep")
+        + "Known keys: weights, activations, embeddings, cache, sites, rules, keep, rotations")
   }
 
   @Test func anUnknownStageIsAnUnknownKey() {
     #expect(
-      words("- round:", "- rotate:")
-        == "tiny.yaml, line 13: unknown key 'rotate' in stages[1]. "
-        + "Known keys: calibrate, compare, evaluate, train, round, export")
+      words("- round:", "- polish:")
+        == "tiny.yaml, line 13: unknown key 'polish' in stages[1]. "
+        + "Known keys: outliers, calibrate, compare, evaluate, rotate, ladder, gptq, train, round, "
+        + "export")
   }
 
   @Test func aWrongTypeSaysWhatWasExpectedAndWhatCame() {

@@ -8,7 +8,7 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-enum { grain = 2048, block = 4096, part = 256 };
+enum { grain = 2048 };
 
 typedef struct {
   const float *student, *teacher;
@@ -24,29 +24,13 @@ typedef struct {
 GYRO_CLONES
 static double weighted_difference(const float *student, const float *teacher, int64_t count,
                                   float factor, float teacher_log_sum_exp, float shift) {
-  double sum = 0;
-  for (int64_t first = 0; first < count; first += block) {
-    int64_t stop = count - first < block ? count : first + block;
-    gyro_lanes total = {0};
-    for (int64_t i = first; i < stop; i += part) {
-      float terms[part];
-      int64_t length = stop - i < part ? stop - i : part;
-      int64_t padded = (length + gyro_lane_count - 1) / gyro_lane_count * gyro_lane_count;
-      for (int64_t j = length; j < padded; j++) terms[j] = 0;
-      for (int64_t j = 0; j < length; j++) {
-        float t = teacher[i + j] * factor, s = student[i + j] * factor;
-        terms[j] = gyro_exp_nonpositive(t - teacher_log_sum_exp) * ((t - s) - shift);
-      }
-      for (int64_t j = 0; j < padded; j += gyro_lane_count) {
-        gyro_lanes v;
-        GYRO_LOAD(v, terms + j);
-        total += v;
-      }
+  double sum;
+  GYRO_BLOCK_SUM(sum, count, first, length, terms, {
+    for (int64_t j = 0; j < length; j++) {
+      float t = teacher[first + j] * factor, s = student[first + j] * factor;
+      terms[j] = gyro_exp_nonpositive(t - teacher_log_sum_exp) * ((t - s) - shift);
     }
-    float tree;
-    GYRO_TREE_SUM(tree, total);
-    sum += tree;
-  }
+  });
   return sum;
 }
 

@@ -7,7 +7,7 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-enum { block = 4096, part = 256 };
+enum { part = 256 };
 
 /// A part of the row with the skipped columns at `hole`, padded with it to whole lanes.
 /// `next` moves past the skipped columns of the part.
@@ -42,28 +42,13 @@ static float rest_maximum(const float *x, int64_t columns, const int32_t *skippe
 GYRO_CLONES
 static double rest_exp_sum(const float *x, int64_t columns, const int32_t *skipped, int64_t count,
                            float maximum, float factor) {
-  double sum = 0;
+  double sum;
   int64_t next = 0;
-  for (int64_t start = 0; start < columns; start += block) {
-    int64_t end = columns - start < block ? columns : start + block;
-    gyro_lanes total = {0};
-    for (int64_t first = start; first < end; first += part) {
-      float terms[part];
-      int64_t stop = end - first < part ? end : first + part;
-      int64_t padded =
-          fill_part(x, first, stop, skipped, count, &next, -__builtin_inff(), terms);
-      for (int64_t j = 0; j < padded; j++)
-        terms[j] = gyro_exp_nonpositive((terms[j] - maximum) * factor);
-      for (int64_t j = 0; j < padded; j += gyro_lane_count) {
-        gyro_lanes v;
-        GYRO_LOAD(v, terms + j);
-        total += v;
-      }
-    }
-    float tree;
-    GYRO_TREE_SUM(tree, total);
-    sum += tree;
-  }
+  GYRO_BLOCK_SUM(sum, columns, first, length, terms, {
+    fill_part(x, first, first + length, skipped, count, &next, -__builtin_inff(), terms);
+    for (int64_t j = 0; j < length; j++)
+      terms[j] = gyro_exp_nonpositive((terms[j] - maximum) * factor);
+  });
   return sum;
 }
 

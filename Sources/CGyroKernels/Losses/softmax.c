@@ -9,7 +9,7 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-enum { grain = 4096, block = 4096, part = 256 };
+enum { grain = 4096 };
 
 GYRO_CLONES
 float gyro_row_maximum(const float *x, int64_t count) {
@@ -27,27 +27,11 @@ float gyro_row_maximum(const float *x, int64_t count) {
 
 GYRO_CLONES
 double gyro_row_exp_sum(const float *x, int64_t count, float maximum, float factor) {
-  double sum = 0;
-  for (int64_t first = 0; first < count; first += block) {
-    int64_t stop = count - first < block ? count : first + block;
-    gyro_lanes total = {0};
-    for (int64_t i = first; i < stop; i += part) {
-      float terms[part];
-      int64_t length = stop - i < part ? stop - i : part;
-      int64_t padded = (length + gyro_lane_count - 1) / gyro_lane_count * gyro_lane_count;
-      for (int64_t j = length; j < padded; j++) terms[j] = 0;
-      for (int64_t j = 0; j < length; j++)
-        terms[j] = gyro_exp_nonpositive((x[i + j] - maximum) * factor);
-      for (int64_t j = 0; j < padded; j += gyro_lane_count) {
-        gyro_lanes v;
-        GYRO_LOAD(v, terms + j);
-        total += v;
-      }
-    }
-    float tree;
-    GYRO_TREE_SUM(tree, total);
-    sum += tree;
-  }
+  double sum;
+  GYRO_BLOCK_SUM(sum, count, first, length, terms, {
+    for (int64_t j = 0; j < length; j++)
+      terms[j] = gyro_exp_nonpositive((x[first + j] - maximum) * factor);
+  });
   return sum;
 }
 

@@ -34,3 +34,29 @@ void gyro_decode_groups(const float *table, const uint8_t *codes, int64_t groups
   Decode job = {table, codes, length, scales, zero_points, destination};
   gyro_parallel_for(groups * length, 32768, decode_part, &job);
 }
+
+typedef struct {
+  const int8_t *codes;
+  const float *scales;
+  float *destination;
+  int64_t columns;
+} Dequantize;
+
+GYRO_CLONES
+static void decode_row(const int8_t *codes, int64_t count, float scale, float *destination) {
+  for (int64_t i = 0; i < count; i++) destination[i] = (float)codes[i] * scale;
+}
+
+static void dequantize_rows(void *context, int64_t begin, int64_t end, int thread) {
+  (void)thread;
+  const Dequantize *job = context;
+  for (int64_t row = begin; row < end; row++)
+    decode_row(job->codes + row * job->columns, job->columns, job->scales[row],
+               job->destination + row * job->columns);
+}
+
+void gyro_dequantize_rows_int8(const int8_t *codes, const float *scales, int64_t rows,
+                               int64_t columns, float *destination) {
+  Dequantize job = {codes, scales, destination, columns};
+  gyro_parallel_for(rows, 1 + 32768 / (columns + 1), dequantize_rows, &job);
+}

@@ -33,6 +33,35 @@ enum { gyro_lane_count = 16 };
     (result) = tree_[0];                                                                 \
   } while (0)
 
+/// The sum in double precision of `count` terms, the same on every instruction set: blocks of 4096
+/// in sixteen lanes and a tree, one block after the other. The last argument is a statement that
+/// sets `terms[0]…terms[length − 1]`, at most 256, to the terms from number `first` on.
+#define GYRO_BLOCK_SUM(sum, count, first, length, terms, ...)                                  \
+  do {                                                                                         \
+    enum { block_ = 4096, part_ = 256 };                                                       \
+    (sum) = 0;                                                                                 \
+    for (int64_t start_ = 0; start_ < (count); start_ += block_) {                             \
+      const int64_t stop_ = (count) - start_ < block_ ? (count) : start_ + block_;             \
+      gyro_lanes total_ = {0};                                                                 \
+      for (int64_t first = start_; first < stop_; first += part_) {                            \
+        float terms[part_];                                                                    \
+        const int64_t length = stop_ - first < part_ ? stop_ - first : part_;                  \
+        const int64_t padded_ =                                                                \
+            (length + gyro_lane_count - 1) / gyro_lane_count * gyro_lane_count;                \
+        __VA_ARGS__                                                                            \
+        for (int64_t j_ = length; j_ < padded_; j_++) terms[j_] = 0;                           \
+        for (int64_t j_ = 0; j_ < padded_; j_ += gyro_lane_count) {                            \
+          gyro_lanes lanes_;                                                                   \
+          GYRO_LOAD(lanes_, terms + j_);                                                       \
+          total_ += lanes_;                                                                    \
+        }                                                                                      \
+      }                                                                                        \
+      float part_sum_;                                                                         \
+      GYRO_TREE_SUM(part_sum_, total_);                                                        \
+      (sum) += part_sum_;                                                                      \
+    }                                                                                          \
+  } while (0)
+
 /// The bits of a float.
 GYRO_INLINE uint32_t gyro_bits(float x) {
   uint32_t bits;

@@ -75,6 +75,10 @@ int64_t gyro_quantize_groups(const gyro_group_quantizer *quantizer, const float 
 void gyro_decode_groups(const float *table, const uint8_t *codes, int64_t groups, int64_t length,
                         const float *scales, const float *zero_points, float *destination);
 
+/// destination = code · scale of its row.
+void gyro_dequantize_rows_int8(const int8_t *codes, const float *scales, int64_t rows,
+                               int64_t columns, float *destination);
+
 /// The plain loops that the kernels above must equal, bit for bit.
 float gyro_reference_group_scale(int32_t scale_format, float range, float span,
                                  float tensor_scale);

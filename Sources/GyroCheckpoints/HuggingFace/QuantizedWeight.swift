@@ -34,9 +34,13 @@ struct QuantizedWeight {
       name + "_packed", shape: [rows, rows == 0 ? 0 : bytes.count / rows], type: .uint8,
       bytes: bytes)
     let scales = value.scales
-    let stored =
-      scales.tensorScale == 1 ? scales.scales : scales.scales / Tensor(scalar: scales.tensorScale)
-    writer.add(name + "_scale", stored, as: scaleType)
+    if quantizer.scaleFormat.isByte {
+      writer.add(
+        name + "_scale", shape: scales.scales.shape, type: scaleType,
+        bytes: quantizer.scaleFormat.codes(of: scales))
+    } else {
+      writer.add(name + "_scale", scales.scales, as: scaleType)
+    }
     if quantizer.scaleFormat == .e4m3 {
       writer.add(name + "_global_scale", Tensor([1], elements: [scales.tensorScale]))
     }
@@ -64,39 +68,60 @@ struct QuantizedWeight {
   ) throws -> Tensor {
     let names = Set(files.names)
     let layout = try quantizer.layout(of: shape, named: ParameterPath(name))
-    func scalars(_ suffix: String, _ count: Int) throws(CheckpointError) -> Tensor {
-      let tensor = try files.tensor(name + suffix)
-      guard tensor.count == count else {
-        throw .malformedTensor(
-          file: try files.file(holding: name + suffix).url.path, tensor: name + suffix,
-          expected: "\(count) numbers", found: "shape \(tensor.shape)")
-      }
-      return tensor
-    }
-    var scales = GroupScales(scales: try scalars("_scale", layout.groups))
-    if quantizer.scaleFormat == .e4m3 {
-      scales.tensorScale = try scalars("_global_scale", 1).item
-      scales.scales = scales.scales * Tensor(scalar: scales.tensorScale)
-    }
-    if !quantizer.isSymmetric { scales.zeroPoints = try scalars("_zero_point", layout.groups) }
-    guard scales.scales.elements.allSatisfy({ $0.isFinite && $0 > 0 }) else {
-      throw CheckpointError.malformedTensor(
-        file: try files.file(holding: name + "_scale").url.path, tensor: name + "_scale",
-        expected: "positive, finite scales", found: "others among them")
-    }
+    let scales = try scales(layout.groups, files)
     let format = try format(names, files)
     let bytes = try files.bytes(name + "_packed")
     let width = (shape.columns * format.bits + 7) / 8
     guard bytes.count == shape.rows * width else {
-      throw CheckpointError.malformedTensor(
-        file: try files.file(holding: name + "_packed").url.path, tensor: name + "_packed",
-        expected: "\(shape.rows * width) bytes of \(format.bits)-bit codes",
-        found: "\(bytes.count) bytes")
+      throw try malformed(
+        "_packed", files, "\(shape.rows * width) bytes of \(format.bits)-bit codes",
+        "\(bytes.count) bytes")
     }
     return quantizer.tensor(
       of: QuantizedTensor(
         unpacking: bytes, shape: shape, format: format, granularity: quantizer.granularity,
         scaleFormat: quantizer.scaleFormat, scales: scales))
+  }
+
+  private func scales(
+    _ groups: Int, _ files: SafetensorsDirectory
+  ) throws(CheckpointError) -> GroupScales {
+    let tensorScale =
+      quantizer.scaleFormat == .e4m3 ? try numbers("_global_scale", 1, files).item : 1
+    let scales =
+      quantizer.scaleFormat.isByte
+      ? try scaleBytes(groups, files, tensorScale) : try numbers("_scale", groups, files)
+    guard scales.elements.allSatisfy({ $0.isFinite && $0 > 0 }) else {
+      throw try malformed("_scale", files, "positive, finite scales", "others among them")
+    }
+    return GroupScales(
+      scales: scales,
+      zeroPoints: quantizer.isSymmetric ? nil : try numbers("_zero_point", groups, files),
+      tensorScale: tensorScale)
+  }
+
+  private func scaleBytes(
+    _ groups: Int, _ files: SafetensorsDirectory, _ tensorScale: Float
+  ) throws(CheckpointError) -> Tensor {
+    let entry = try files.entry(name + "_scale")
+    guard entry.type == scaleType, entry.shape.count == groups else {
+      throw try malformed(
+        "_scale", files, "\(groups) numbers of type \(scaleType.rawValue)",
+        "\(entry.type.rawValue), shape \(entry.shape)")
+    }
+    let bytes = try files.bytes(name + "_scale")
+    return Tensor(
+      [groups], elements: quantizer.scaleFormat.scales(of: bytes, tensorScale: tensorScale))
+  }
+
+  private func numbers(
+    _ suffix: String, _ count: Int, _ files: SafetensorsDirectory
+  ) throws(CheckpointError) -> Tensor {
+    let tensor = try files.tensor(name + suffix)
+    guard tensor.count == count else {
+      throw try malformed(suffix, files, "\(count) numbers", "shape \(tensor.shape)")
+    }
+    return tensor
   }
 
   /// The scheme's format, or the one that was learned for this weight.
@@ -109,9 +134,8 @@ struct QuantizedWeight {
     guard (2...256).contains(levels.count), levels.allSatisfy(\.isFinite),
       zip(levels, levels.dropFirst()).allSatisfy({ $0 < $1 })
     else {
-      throw .malformedTensor(
-        file: try files.file(holding: name + "_codebook").url.path, tensor: name + "_codebook",
-        expected: "2 to 256 levels in rising order", found: "\(levels.prefix(4))…")
+      throw try malformed(
+        "_codebook", files, "2 to 256 levels in rising order", "\(levels.prefix(4))…")
     }
     return Codebook(name: quantizer.format.name, levels: levels)
   }
@@ -119,10 +143,16 @@ struct QuantizedWeight {
   private func split(_ files: SafetensorsDirectory) throws(CheckpointError) -> any NumberFormat {
     let bits = try files.tensor(name + "_split").elements.map { Int($0) }
     guard bits.count == 2, bits[0] >= 1, bits[1] >= 0, (2...7).contains(bits[0] + bits[1]) else {
-      throw .malformedTensor(
-        file: try files.file(holding: name + "_split").url.path, tensor: name + "_split",
-        expected: "exponent and mantissa bits", found: "\(bits)")
+      throw try malformed("_split", files, "exponent and mantissa bits", "\(bits)")
     }
     return Minifloat.allFinite(exponentBits: bits[0], mantissaBits: bits[1])
+  }
+
+  private func malformed(
+    _ suffix: String, _ files: SafetensorsDirectory, _ expected: String, _ found: String
+  ) throws(CheckpointError) -> CheckpointError {
+    .malformedTensor(
+      file: try files.file(holding: name + suffix).url.path, tensor: name + suffix,
+      expected: expected, found: found)
   }
 }

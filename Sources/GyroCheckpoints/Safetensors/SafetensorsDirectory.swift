@@ -1,5 +1,6 @@
 public import Foundation
 public import GyroTensors
+import GyroText
 
 /// The tensors of a model's folder, whether they lie in `model.safetensors` or in shards under
 /// `model.safetensors.index.json`.
@@ -65,7 +66,8 @@ public struct SafetensorsDirectory: Sendable {
   public func file(holding name: String) throws(CheckpointError) -> SafetensorsFile {
     guard let place = places[name] else {
       throw .missingTensor(
-        file: url.path, tensor: name, nearest: nearestNames(to: name, among: places.keys))
+        file: url.path, tensor: name,
+        nearest: nearestNames(to: name, among: places.keys, sharing: 3))
     }
     return shards[place]
   }

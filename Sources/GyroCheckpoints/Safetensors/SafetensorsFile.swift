@@ -1,5 +1,6 @@
 public import Foundation
 public import GyroTensors
+import GyroText
 
 /// A safetensors file: `u64 length | JSON header | data`, all little-endian.
 ///
@@ -58,7 +59,8 @@ public final class SafetensorsFile: Sendable {
   public func entry(_ name: String) throws(CheckpointError) -> SafetensorsEntry {
     guard let place = places[name] else {
       throw .missingTensor(
-        file: file.path, tensor: name, nearest: nearestNames(to: name, among: places.keys))
+        file: file.path, tensor: name,
+        nearest: nearestNames(to: name, among: places.keys, sharing: 3))
     }
     return entries[place]
   }

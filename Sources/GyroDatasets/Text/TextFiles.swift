@@ -1,4 +1,5 @@
 public import Foundation
+import GyroText
 
 /// Finds and reads text files.
 public enum TextFiles {
@@ -78,7 +79,7 @@ public enum TextFiles {
         .filter { !$0.hasPrefix(".") }
       throw .unmatchedPattern(
         pattern: pattern, folder: folder,
-        nearest: nearest(to: components.last ?? "", among: names))
+        nearest: nearestNames(to: components.last ?? "", among: names))
     }
     return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
@@ -106,16 +107,6 @@ public enum TextFiles {
       }
     }
     return pattern[p...].allSatisfy { $0 == "*" }
-  }
-
-  private static func nearest(to name: String, among names: [String]) -> [String] {
-    let scored = names.map { other in
-      let prefix = zip(name, other).prefix { $0 == $1 }.count
-      let suffix = zip(name.reversed(), other.reversed()).prefix { $0 == $1 }.count
-      return (score: prefix + suffix, name: other)
-    }
-    return scored.sorted { $0.score != $1.score ? $0.score > $1.score : $0.name < $1.name }
-      .prefix(3).map(\.name)
   }
 
   private static func isFile(_ path: String) -> Bool {

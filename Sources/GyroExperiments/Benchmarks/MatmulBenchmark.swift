@@ -28,7 +28,8 @@ public struct MatmulBenchmark: Sendable {
     var random = RandomStream(seed: 0).derived("benchmark matrices")
     let a = random.normal([m, k])
     let b = random.normal([n, k])
-    let (codesA, codesB) = try (RowQuantizer.quantize(rowsOf: a), RowQuantizer.quantize(rowsOf: b))
+    let rows = try Quantizer(IntegerFormat.int8, .token)
+    let (codesA, codesB) = try (rows.projected(a), rows.projected(b))
     let floats = MatmulPrecision.allCases.map { precision in
       measure(precision.rawValue, m, n, k) {
         a.matmul(b, transposingOther: true, precision: precision)
@@ -37,7 +38,7 @@ public struct MatmulBenchmark: Sendable {
     return floats + [
       measure("int8", m, n, k) { codesA.matmul(codesB, transposingOther: true) },
       measure("int8 with rounding", m, n, k) {
-        let rounded = try! RowQuantizer.quantize(rowsOf: a)  // finite by construction
+        let rounded = try! rows.projected(a)  // finite by construction
         return rounded.matmul(codesB, transposingOther: true)
       },
     ]

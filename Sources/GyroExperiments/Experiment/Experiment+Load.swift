@@ -2,6 +2,7 @@ import Foundation
 import GyroCheckpoints
 import GyroDatasets
 import GyroModels
+import GyroRotation
 import GyroText
 
 extension Experiment {
@@ -13,7 +14,7 @@ extension Experiment {
     if let modelFolder, ImageModel.isImageModel(modelFolder) {
       return try imageTask(ImageModel(contentsOf: modelFolder))
     }
-    return try languageTask(try languageModel(say), say)
+    return try languageTask(try ready(try languageModel(say), say), say)
   }
 
   // MARK: Language
@@ -38,6 +39,30 @@ extension Experiment {
     configuration.endOfText = tokenizer.endOfText.map { [Int($0)] } ?? []
     let (model, parameters) = Llama.initialized(configuration, seed: UInt64(self.recipe.seed))
     return LanguageModel(model: model, parameters: parameters, tokenizer: tokenizer)
+  }
+
+  /// A float model that is about to be rotated gets an output projection of its own and norms without
+  /// gains; it computes the same.
+  private func ready(
+    _ language: LanguageModel, _ say: (ExperimentEvent) throws -> Void
+  ) throws -> LanguageModel {
+    let turns = recipe.stages.contains { stage in
+      switch stage {
+      case .rotate, .ladder, .outliers: true
+      default: false
+      }
+    }
+    guard turns, language.scheme == nil else { return language }
+    let tied = language.configuration.tiedEmbeddings
+    let (configuration, parameters) = try RotationPreparation.prepared(
+      language.configuration, language.parameters)
+    try say(
+      .note(
+        "folded the norms' gains into the weights that read them"
+          + (tied ? ", and gave lm_head its own copy of the embeddings" : "")))
+    return LanguageModel(
+      model: Llama(configuration, .unfilled()), parameters: parameters,
+      tokenizer: language.tokenizer)
   }
 
   private func tokenizer(
@@ -72,7 +97,22 @@ extension Experiment {
         if let length = stage.length {
           try LanguageTask.check(length: length, of: stage.label, language.configuration)
         }
-      case .export: break
+      case .rotate(let stage):
+        try LanguageTask.check(
+          length: stage.learning.length, of: stage.label, language.configuration)
+      case .ladder(let stage):
+        for rung in stage.rungs {
+          try LanguageTask.check(
+            length: rung.learning.length, of: rung.label, language.configuration)
+        }
+        if let length = stage.length {
+          try LanguageTask.check(length: length, of: stage.label, language.configuration)
+        }
+      case .gptq(let stage):
+        if let length = stage.length {
+          try LanguageTask.check(length: length, of: stage.label, language.configuration)
+        }
+      case .outliers, .export: break
       }
     }
     let training = try text(training, language, length: trainingLength, "data.train", say)
@@ -119,15 +159,28 @@ extension Experiment {
 
   /// The longest window that a training stage cuts.
   private var trainingLength: Int {
-    recipe.stages.map { stage in if case .train(let train) = stage { train.length } else { 1 } }
-      .max() ?? 1
+    recipe.stages.map { stage in
+      switch stage {
+      case .train(let stage): stage.length
+      case .rotate(let stage): stage.learning.length
+      case .ladder(let stage): stage.rungs.map(\.learning.length).max() ?? 1
+      default: 1
+      }
+    }.max() ?? 1
   }
 
   /// The longest window that calibration cuts.
   private func calibrationLength(_ language: LanguageModel) -> Int {
     let usual = LanguageTask.evaluationLength(language.configuration)
     let lengths = recipe.stages.compactMap { stage in
-      if case .calibrate(let stage) = stage { stage.length ?? usual } else { nil }
+      switch stage {
+      case .calibrate(let stage): stage.length ?? usual
+      case .rotate(let stage): stage.learning.length
+      case .ladder(let stage): stage.rungs.map(\.learning.length).max()
+      case .gptq(let stage): stage.length ?? usual
+      case .outliers: usual
+      default: nil
+      }
     }
     return lengths.max() ?? usual
   }
@@ -139,6 +192,7 @@ extension Experiment {
       switch stage {
       case .evaluate(let stage), .round(let stage): stage.length ?? usual
       case .compare(let stage): stage.length ?? usual
+      case .ladder(let stage): stage.length ?? usual
       default: nil
       }
     }

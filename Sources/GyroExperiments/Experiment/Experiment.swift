@@ -11,7 +11,7 @@ public struct Experiment: Sendable {
   let tokenizerFile: URL?
   let tokenizerTexts: [URL]
   var training: ResolvedSource?
-  let calibration: ResolvedSource?
+  var calibration: ResolvedSource?
   let evaluation: ResolvedSource?
 
   /// A data source with its files found.

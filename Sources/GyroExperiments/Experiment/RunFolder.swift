@@ -27,6 +27,7 @@ struct RunFolder {
   var recipe: URL { url.appending(path: "recipe.yaml") }
   var results: URL { url.appending(path: "results.json") }
   var report: URL { url.appending(path: "report.html") }
+  private var pictures: URL { url.appending(path: "pictures") }
   private var state: URL { url.appending(path: "state.json") }
 
   /// Whether a run began here.
@@ -44,6 +45,7 @@ struct RunFolder {
     let names = (try? manager.contentsOfDirectory(atPath: url.path)) ?? []
     let own: Set<String> = [
       "recipe.yaml", "results.json", "report.html", "state.json", "metrics.jsonl", "checkpoints",
+      "pictures",
     ]
     for name in names
     where own.contains(name) || name.hasPrefix("events.out.tfevents.")
@@ -73,5 +75,42 @@ struct RunFolder {
     // The state goes last: a stage counts as done only when its results are safe.
     try AtomicFile.write(Array(try current.results.json()), to: results)
     try AtomicFile.write(Array(try encoder.encode(current)), to: state)
+  }
+
+  /// Writes a picture as `pictures/<name>.svg`; one of the same name is replaced.
+  ///
+  /// The report shows pictures in the order of their names, so a stage begins them with its
+  /// number. What a file name should not hold becomes `-`.
+  /// - Throws: `FileError` when it cannot be written.
+  func write(picture svg: String, named name: String) throws {
+    do {
+      try FileManager.default.createDirectory(at: pictures, withIntermediateDirectories: true)
+    } catch {
+      throw FileError.unwritable(path: pictures.path, reason: error.localizedDescription)
+    }
+    let safe = name.map { character in
+      character.isASCII && (character.isLetter || character.isNumber) || "-_.".contains(character)
+        ? character : "-"
+    }
+    let stem = String(safe.drop { $0 == "." })
+    try StudyPicture.write(
+      svg, to: pictures.appending(path: (stem.isEmpty ? "picture" : stem) + ".svg"))
+  }
+
+  /// The pictures so far, those of a run that was resumed included, in the order of their names
+  /// (numbers in names by size).
+  func readPictures() -> [StudyPicture.Saved] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: pictures.path)) ?? []
+    return names.filter { $0.hasSuffix(".svg") && !$0.hasPrefix(".") }
+      .sorted { one, other in
+        let order = one.compare(other, options: .numeric)
+        return order == .orderedSame ? one < other : order == .orderedAscending
+      }
+      .compactMap { name in
+        guard let data = FileManager.default.contents(atPath: pictures.appending(path: name).path)
+        else { return nil }
+        return StudyPicture.Saved(
+          name: String(name.dropLast(4)), svg: String(decoding: data, as: UTF8.self))
+      }
   }
 }

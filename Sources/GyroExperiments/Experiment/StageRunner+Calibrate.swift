@@ -7,7 +7,7 @@ extension StageRunner {
     isPreparationStale = true
     isQuantized = false
     try turn(quantized: true, calibrating: stage)
-    let sites = plan!.needsCalibration ? try Calibration(for: plan!).sites.count : 0
+    let sites = plan!.staticSites.count
     return ExperimentResults.Stage(
       kind: "calibrate", label: stage.label, quantized: true,
       figures: ["sites": Double(sites), "batches": Double(sites > 0 ? stage.batches : 0)],
@@ -41,8 +41,10 @@ extension StageRunner {
     result.parts = []
     for candidate in stage.schemes {
       let plan = try QuantizationPlan(candidate.scheme, for: task.initial)
-      var prepared = isQuantized ? teacher : parameters
-      let float = prepared
+      let float =
+        isQuantized ? teacher : FloatModel(parameters: parameters, instrumentation: online)
+      var prepared = float.parameters
+      unrotatedPlan?.forget(&prepared)
       try prepare(plan, &prepared, CalibrateStage(label: candidate.name))
       let arithmetic = Arithmetic(
         instrumentation: plan, precision: context.recipe.precision, teacher: float)

@@ -24,7 +24,7 @@ extension StageRunner {
     fingerprints["scheme"] = stage.quantized ? plan!.scheme.fingerprint : "none"
     fingerprints["precision"] = context.recipe.precision.rawValue
     fingerprints["milestones"] = stage.milestones?.summary ?? "none"
-    let folder = stageFolder(index).appending(path: "checkpoints")
+    let folder = folder(of: StagePlace(index)).appending(path: "checkpoints")
     return (state, CheckpointDirectory(folder, fingerprints: fingerprints))
   }
 
@@ -52,46 +52,62 @@ extension StageRunner {
 
   mutating func train(_ stage: TrainStage, _ index: Int) throws -> ExperimentResults.Stage {
     try turn(quantized: stage.quantized)
+    let place = StagePlace(index)
     var (state, checkpoints) = try prepare(stage, index)
     try checkpoints.restore(&state) { context.progress(.note($0)) }
-    let folder = stageFolder(index)
+    let active = try following(stage.milestones)
+    let figures = try walk(
+      &state, stage, place, checkpoints, try options(of: stage),
+      watchers: stage.quantized ? watchers(stage, folder(of: place), active!) : [],
+      instrumentation: stage.quantized ? active! : online
+    ) {
+      task.absorb($0, into: &$1)
+      if stage.quantized { active!.absorb($0, into: &$1) }
+    }
+    try took(state.evaluated, of: stage, index)
+    return ExperimentResults.Stage(
+      kind: "train", label: stage.label, quantized: isQuantized, figures: figures, seconds: 0)
+  }
+
+  /// Steps from where `state` is to the end of a stage, with logs and checkpoints in its folder.
+  /// - Returns: `steps`, how many units were seen, and the last `training_loss`.
+  func walk(
+    _ state: inout TrainingState, _ stage: TrainStage, _ place: StagePlace,
+    _ checkpoints: CheckpointDirectory, _ options: TrainingOptions,
+    watchers: [any TrainingCallback], instrumentation: any Instrumentation,
+    absorb: (Statistics, inout ParameterStore) throws -> Void
+  ) throws -> [String: Double] {
+    let folder = folder(of: place)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    var callbacks: [any TrainingCallback] = [
-      MetricsFileCallback(folder.appending(path: "metrics.jsonl")),
-      TensorBoardCallback(folder),
+    var callbacks = watchers
+    callbacks += [
+      MetricsFileCallback(folder.appending(path: "metrics.jsonl")), TensorBoardCallback(folder),
       CheckpointCallback(checkpoints, every: stage.checkpointEvery),
     ]
-    if stage.quantized { callbacks.insert(contentsOf: watchers(stage, folder, plan!), at: 0) }
     if let reporter = context.reporter { callbacks.insert(reporter(stage.label, task.unit), at: 0) }
-    let batches = try task.batches(for: stage, seed: seed(ofStage: index))
     let precision = context.recipe.precision
-    var active = plan
-    if let milestones = stage.milestones {
-      try active?.follow(milestones.milestones.contains { $0.changesBits }) {
-        milestones.state(at: $0)
-      }
-      context.progress(.note(milestones.timeline()))
-    }
-    let instrumentation: any Instrumentation =
-      stage.quantized ? active! : NoInstrumentation()
-    let trainer = Trainer(
-      try options(of: stage), callbacks: callbacks, interruption: context.interruption)
-    try trainer.run(
+    try Trainer(options, callbacks: callbacks, interruption: context.interruption).run(
       &state, instrumentation: instrumentation, precision: precision,
-      recomputesActivations: stage.recompute, size: task.size(of:),
-      absorb: {
-        task.absorb($0, into: &$1)
-        if stage.quantized { active!.absorb($0, into: &$1) }
-      }, batch: batches,
+      recomputesActivations: stage.recompute, size: task.size(of:), absorb: absorb,
+      batch: try task.batches(for: stage, seed: seed(ofStage: place.index)),
       loss: { batch, pass in
         task.loss(batch, pass, target(of: stage, at: pass.mode), precision: precision)
       })
-    try took(state.evaluated, of: stage, index)
-    let curve = LossCurve.points(of: folder.appending(path: "metrics.jsonl"))
     var figures = ["steps": Double(state.step), task.unit: Double(state.itemsSeen)]
+    let curve = LossCurve.points(of: folder.appending(path: "metrics.jsonl"))
     if let last = curve.last { figures["training_loss"] = last.loss }
-    return ExperimentResults.Stage(
-      kind: "train", label: stage.label, quantized: isQuantized, figures: figures, seconds: 0)
+    return figures
+  }
+
+  /// The plan as milestones switch it from step to step, which are shown.
+  private func following(_ milestones: MilestoneSchedule?) throws -> QuantizationPlan? {
+    guard let milestones else { return plan }
+    var active = plan
+    try active?.follow(milestones.milestones.contains { $0.changesBits }) {
+      milestones.state(at: $0)
+    }
+    context.progress(.note(milestones.timeline()))
+    return active
   }
 
   /// What the loss of a step compares with.
@@ -108,6 +124,7 @@ extension StageRunner {
   }
 
   /// Those who look after quantizers while weights train.
+  /// - Parameter plan: as it follows the milestones, so that a weight is watched as it is computed.
   func watchers(
     _ stage: TrainStage, _ folder: URL, _ plan: QuantizationPlan
   ) -> [any TrainingCallback] {

@@ -10,14 +10,19 @@ import GyroTraining
 struct StageRunner<T: ExperimentTask> {
   let task: T
   let context: RunContext
-  let plan: QuantizationPlan?
+  /// The scheme without rotations, and with them: which one holds depends on `rotated`.
+  let unrotatedPlan, rotatedPlan: QuantizationPlan?
   /// What the stages work on.
   var parameters: ParameterStore
   /// The float model that distillation learns from: as it was when quantization was turned on.
-  var teacher: ParameterStore
+  var teacher: FloatModel
+  /// The model before its rotations were merged; nil when none are.
+  var beforeRotation: ParameterStore?
+  var isRotated: Bool
   var isQuantized = false
-  /// Whether float training has changed the weights since their quantizers were prepared.
-  var isPreparationStale = true
+  /// Whether quantizers have to be prepared: they never were, or float training has changed the
+  /// weights since. A quantized checkpoint comes with the ranges of its activations.
+  var isPreparationStale: Bool
   /// The newest measurement, while nothing has changed since.
   var lastMeasured: (stage: EvaluateStage, figures: [String: Double])?
   /// The loss of the first float measurement, by what it was measured on.
@@ -28,13 +33,21 @@ struct StageRunner<T: ExperimentTask> {
     self.task = task
     self.context = context
     parameters = task.initial
-    teacher = task.initial
+    isPreparationStale = task.initialScheme == nil
     let recipe = context.recipe
-    plan = try recipe.scheme.map { try QuantizationPlan($0, for: task.initial) }
-    if let there = task.initialScheme, let here = recipe.scheme, there != here {
-      throw QuantizationError.fingerprint(expected: here.fingerprint, got: there.fingerprint)
+    rotatedPlan = try recipe.scheme.map { try QuantizationPlan($0, for: task.initial) }
+    unrotatedPlan = try recipe.scheme.map { scheme in
+      var plain = scheme
+      plain.rotations = nil
+      return try QuantizationPlan(plain, for: task.initial)
     }
-    if let plan { context.progress(.resolved(plan)) }
+    if let there = task.initialScheme, let here = recipe.scheme, there != here {
+      throw QuantizationError.scheme(expected: here, got: there)
+    }
+    isRotated = task.initialScheme?.rotations != nil
+    teacher = FloatModel(parameters: task.initial)
+    if isRotated, let rotatedPlan { teacher.instrumentation = rotatedPlan.online }
+    if let plan = rotatedPlan { context.progress(.resolved(plan)) }
     results = ExperimentResults(
       name: recipe.name, description: recipe.description, scheme: recipe.scheme?.summary,
       schemeFingerprint: recipe.scheme?.fingerprint, precision: recipe.precision.rawValue,
@@ -76,6 +89,10 @@ struct StageRunner<T: ExperimentTask> {
       try turn(quantized: true)
       return try measure(stage, kind: "round")
     case .train(let stage): return try train(stage, index)
+    case .rotate(let stage): return try rotate(stage, StagePlace(index))
+    case .ladder(let stage): return try climb(stage, index)
+    case .gptq(let stage): return try compensate(stage)
+    case .outliers(let stage): return try liftOutliers(stage)
     case .export(let stage): return try export(stage)
     }
   }
@@ -101,6 +118,10 @@ struct StageRunner<T: ExperimentTask> {
           reason: "stage '\(stage.label)' is done, but its last checkpoint is not there")
       }
       try took(state.evaluated, of: stage, index)
+    case .rotate(let stage): try skip(stage, StagePlace(index))
+    case .ladder(let stage): try skip(stage, index, result)
+    case .gptq(let stage): _ = try compensate(stage)
+    case .outliers(let stage): _ = try liftOutliers(stage)
     case .compare, .export: break
     }
     results.stages.append(result)
@@ -125,11 +146,15 @@ struct StageRunner<T: ExperimentTask> {
     quantized: Bool, calibrating stage: CalibrateStage = CalibrateStage()
   ) throws {
     guard quantized != isQuantized else { return }
-    if quantized, isPreparationStale, let plan {
-      plan.forget(&parameters)
-      teacher = parameters
-      try prepare(plan, &parameters, stage)
-      isPreparationStale = false
+    if quantized, let plan {
+      if isPreparationStale {
+        plan.forget(&parameters)
+        teacher = FloatModel(parameters: parameters, instrumentation: online)
+        try prepare(plan, &parameters, stage)
+        isPreparationStale = false
+      } else {
+        try plan.prepare(&parameters)  // what a checkpoint leaves out; the rest stays
+      }
     }
     isQuantized = quantized
     lastMeasured = nil
@@ -139,7 +164,7 @@ struct StageRunner<T: ExperimentTask> {
 
   var arithmetic: Arithmetic {
     Arithmetic(
-      instrumentation: isQuantized ? plan! : NoInstrumentation(),
+      instrumentation: isQuantized ? plan! : online,
       precision: context.recipe.precision, teacher: isQuantized ? teacher : nil)
   }
 
@@ -190,9 +215,11 @@ struct StageRunner<T: ExperimentTask> {
     UInt64(context.recipe.seed) &* 1_000_003 &+ UInt64(index)
   }
 
-  func stageFolder(_ index: Int) -> URL {
-    let trainings = context.recipe.stages.filter { $0.kind == "train" }.count
-    return context.folder.folder(ofStage: index, isOnly: trainings == 1)
+  func folder(of place: StagePlace) -> URL {
+    let trainings = context.recipe.stages.filter { $0.trains }.count
+    let folder = context.folder.folder(
+      ofStage: place.index, isOnly: trainings == 1 && place.rung == nil)
+    return place.rung.map { folder.appending(path: "rung-\($0 + 1)") } ?? folder
   }
 
   // MARK: Exporting
@@ -226,11 +253,14 @@ struct StageRunner<T: ExperimentTask> {
   private func writeReport() throws {
     var curves: [(label: String, points: [(step: Int, loss: Double)])] = []
     for (index, stage) in context.recipe.stages.enumerated() {
-      guard case .train(let train) = stage else { continue }
-      let file = stageFolder(index).appending(path: "metrics.jsonl")
-      curves.append((train.label, LossCurve.points(of: file)))
+      for (place, label) in stage.walks(at: index) {
+        let file = folder(of: place).appending(path: "metrics.jsonl")
+        curves.append((label, LossCurve.points(of: file)))
+      }
     }
-    let page = HTMLReport(results: results, recipe: context.recipe.yaml, curves: curves)
+    let page = HTMLReport(
+      results: results, recipe: context.recipe.yaml, curves: curves,
+      pictures: context.folder.readPictures())
     try AtomicFile.write(page.text, to: context.folder.report)
   }
 
@@ -240,6 +270,10 @@ struct StageRunner<T: ExperimentTask> {
     case .compare(let stage): stage.label
     case .evaluate(let stage), .round(let stage): stage.label
     case .train(let stage): stage.label
+    case .rotate(let stage): stage.label
+    case .ladder(let stage): stage.label
+    case .gptq(let stage): stage.label
+    case .outliers(let stage): stage.label
     case .export(let stage): stage.format.rawValue
     }
   }

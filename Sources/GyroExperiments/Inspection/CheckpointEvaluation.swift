@@ -55,6 +55,7 @@ public struct CheckpointEvaluation: Sendable, Encodable {
           reason: "an image classifier is evaluated on images: pass --recipe")
       }
       experiment.training = nil
+      experiment.calibration = nil
       guard let task = try experiment.load(progress) as? ImageTask else {
         throw Self.otherKind(checkpoint)
       }
@@ -113,6 +114,7 @@ public struct CheckpointEvaluation: Sendable, Encodable {
       return .stream(stream, name: patterns.joined(separator: ", "))
     case .recipe(var experiment):
       experiment.training = nil
+      experiment.calibration = nil
       guard let task = try experiment.load(progress) as? LanguageTask else {
         throw otherKind(checkpoint)
       }

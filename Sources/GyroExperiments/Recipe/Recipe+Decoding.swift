@@ -62,6 +62,22 @@ extension Recipe {
     try checkTogether(stages: elements, data: map["data"], reader)
   }
 
+  private func check(
+    _ rotate: RotateStage, _ element: RecipeReader, _ labels: inout Set<String>
+  ) throws(RecipeError) {
+    guard scheme != nil, scheme?.rotations != nil || !rotate.scalings.isEmpty else {
+      throw .conflict(
+        element.place, reason: "rotating needs a scheme with 'rotations', like [r1, r2]")
+    }
+    guard data.train != nil || rotate.learning.steps == 0 else {
+      throw .conflict(element.place, reason: "learning rotations needs data.train")
+    }
+    guard labels.insert(rotate.label).inserted else {
+      throw .conflict(
+        element.place, reason: "the label '\(rotate.label)' is used by a stage before")
+    }
+  }
+
   /// Checks what no single value shows.
   private func checkTogether(
     stages elements: [RecipeReader], data reader: RecipeReader?, _ root: RecipeReader
@@ -102,6 +118,17 @@ extension Recipe {
       case .compare:
         guard data.evaluate != nil else {
           throw .conflict(element.place, reason: "the stage needs data.evaluate")
+        }
+      case .rotate(let rotate):
+        try check(rotate, element, &labels)
+      case .ladder(let ladder):
+        guard data.evaluate != nil else {
+          throw .conflict(element.place, reason: "the stage needs data.evaluate")
+        }
+        for rung in ladder.rungs { try check(rung, element, &labels) }
+      case .outliers, .gptq:
+        guard data.calibrate != nil || data.train != nil else {
+          throw .conflict(element.place, reason: "the stage needs data.calibrate or data.train")
         }
       case .calibrate:
         guard data.calibrate != nil || data.train != nil else {

@@ -1,4 +1,5 @@
 import GyroQuantization
+import GyroRotation
 import GyroTraining
 import Yams
 
@@ -135,7 +136,17 @@ extension QuantizationScheme {
       pairs.append(("rules", list(rules)))
     }
     pairs.append(("keep", words(keep.map(\.pattern))))
+    if let rotations { pairs.append(("rotations", rotations.node)) }
     return block(pairs)
+  }
+}
+
+extension RotationRule {
+  fileprivate var node: Node {
+    var pairs = [("placements" as Node, words(placements.map(\.rawValue).sorted()))]
+    if let signSeed { pairs.append(("signs", number(signSeed))) }
+    if let blockSize { pairs.append(("block", number(blockSize))) }
+    return flow(pairs)
   }
 }
 
@@ -174,6 +185,26 @@ extension StageRecipe {
       if let limit = stage.limit { pairs.append(("limit", number(limit))) }
       if let length = stage.length { pairs.append(("length", number(length))) }
     case .train(let stage): pairs = stage.pairs
+    case .rotate(let stage): pairs = stage.pairs
+    case .ladder(let stage):
+      pairs = [("label", word(stage.label))]
+      pairs.append(("rungs", list(stage.rungs.map { block($0.pairs) })))
+      if let limit = stage.limit { pairs.append(("limit", number(limit))) }
+      if let length = stage.length { pairs.append(("length", number(length))) }
+    case .gptq(let stage):
+      pairs = [
+        ("label", word(stage.label)), ("windows", number(stage.windows)),
+        ("damping", number(stage.damping)), ("act-order", number(stage.actOrder)),
+        ("static-groups", number(stage.staticGroups)),
+        ("correct-inputs", number(stage.correctsInputs)),
+        ("activations", word(stage.quantizedActivations ? "quantized" : "float")),
+      ]
+      if let length = stage.length { pairs.append(("length", number(length))) }
+    case .outliers(let stage):
+      pairs = [
+        ("label", word(stage.label)), ("strength", number(stage.strength)),
+        ("seed", number(stage.seed)), ("windows", number(stage.windows)),
+      ]
     case .export(let stage):
       pairs = [
         ("format", word(stage.format.rawValue)), ("numbers", word(stage.numbers.rawValue)),
@@ -181,6 +212,29 @@ extension StageRecipe {
       ]
     }
     return block([(word(kind), block(pairs))])
+  }
+}
+
+extension RotateStage {
+  fileprivate var pairs: [(Node, Node)] {
+    var pairs: [(Node, Node)] = [
+      ("label", word(label)), ("start", word(start.rawValue)), ("seed", number(seed)),
+      ("candidates", number(candidates)), ("candidate-batches", number(candidateBatches)),
+    ]
+    if let local { pairs.append(("local", word(local.rawValue))) }
+    return pairs + [
+      ("local-steps", number(localSteps)), ("local-rate", number(localRate)),
+      ("scalings", words(scalings.map(\.rawValue).sorted())),
+      ("quantize-weights", number(quantizesWeights)), ("optimizer", word(optimizer.rawValue)),
+      ("scaling-rate", number(scalingRate)), ("steps", number(learning.steps)),
+      ("rate", number(learning.rate)), ("schedule", word(learning.schedule.rawValue)),
+      ("warmup", number(learning.warmup)), ("floor", number(learning.floor)),
+      ("batch", number(learning.batch)), ("length", number(learning.length)),
+      ("loss", word(learning.loss.rawValue)), ("temperature", number(learning.temperature)),
+      ("momentum", number(learning.momentum)), ("clip", number(learning.clip)),
+      ("accumulate", number(learning.accumulate)),
+      ("checkpoint-every", number(learning.checkpointEvery)),
+    ]
   }
 }
 

@@ -4,7 +4,7 @@ import GyroQuantization
 extension QuantizationScheme {
   init(_ reader: RecipeReader) throws(RecipeError) {
     let map = try reader.mapping([
-      "weights", "activations", "embeddings", "cache", "sites", "rules", "keep",
+      "weights", "activations", "embeddings", "cache", "sites", "rules", "keep", "rotations",
     ])
     self.init()
     weights = try map["weights"].map(QuantizationRule.ofWeights)
@@ -27,6 +27,7 @@ extension QuantizationScheme {
     if let kept = map["keep"] {
       for element in try kept.list() { keep.append(PathPattern(try element.string())) }
     }
+    rotations = try map["rotations"].map(RotationRule.init)
     let hasRule =
       weights != nil || activations != nil || embeddings != nil || keys != nil || values != nil
       || !exceptions.isEmpty
@@ -34,6 +35,23 @@ extension QuantizationScheme {
       throw .conflict(
         map.place, reason: "a scheme needs weights, activations, embeddings, cache or rules")
     }
+  }
+}
+
+extension RotationRule {
+  /// A list of placements, or a mapping that says more.
+  init(_ reader: RecipeReader) throws(RecipeError) {
+    let isList = (try? reader.list()) != nil
+    let map = isList ? nil : try reader.mapping(["placements", "signs", "block"])
+    var placements: Set<Placement> = []
+    for element in try (map?.required("placements") ?? reader).list() {
+      let choices = Placement.allCases.map(\.rawValue)
+      placements.insert(Placement(rawValue: try element.name("rotation", among: choices))!)
+    }
+    let seed = try map?["signs"]?.integer(0...Int(Int32.max))
+    self.init(
+      placements, signSeed: seed.map(UInt64.init),
+      blockSize: try map?["block"]?.integer(1...1_048_576))
   }
 }
 

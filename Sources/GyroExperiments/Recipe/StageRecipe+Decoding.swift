@@ -4,7 +4,8 @@ import GyroTraining
 extension StageRecipe {
   init(_ reader: RecipeReader, hasScheme: Bool) throws(RecipeError) {
     let (kind, value) = try reader.choice([
-      "calibrate", "compare", "evaluate", "train", "round", "export",
+      "outliers", "calibrate", "compare", "evaluate", "rotate", "ladder", "gptq", "train",
+      "round", "export",
     ])
     switch kind {
     case "calibrate":
@@ -12,6 +13,12 @@ extension StageRecipe {
         throw .conflict(value.place, reason: "calibrating needs a scheme")
       }
       self = .calibrate(try CalibrateStage(value))
+    case "outliers": self = .outliers(try OutliersStage(value))
+    case "rotate": self = .rotate(try RotateStage(value, default: "rotated"))
+    case "ladder": self = .ladder(try LadderStage(value))
+    case "gptq":
+      guard hasScheme else { throw .conflict(value.place, reason: "GPTQ needs a scheme") }
+      self = .gptq(try GPTQStage(value))
     case "compare": self = .compare(try CompareStage(value))
     case "evaluate": self = .evaluate(try EvaluateStage(value, default: "evaluate", rounds: false))
     case "train": self = .train(try TrainStage(value, hasScheme: hasScheme))

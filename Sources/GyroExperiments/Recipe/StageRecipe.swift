@@ -8,6 +8,10 @@ public enum StageRecipe: Sendable, Equatable {
   case compare(CompareStage)
   case evaluate(EvaluateStage)
   case train(TrainStage)
+  case rotate(RotateStage)
+  case ladder(LadderStage)
+  case gptq(GPTQStage)
+  case outliers(OutliersStage)
   case round(EvaluateStage)
   case export(ExportStage)
 
@@ -18,8 +22,28 @@ public enum StageRecipe: Sendable, Equatable {
     case .compare: "compare"
     case .evaluate: "evaluate"
     case .train: "train"
+    case .rotate: "rotate"
+    case .ladder: "ladder"
+    case .gptq: "gptq"
+    case .outliers: "outliers"
     case .round: "round"
     case .export: "export"
+    }
+  }
+
+  /// Whether the stage walks step by step and keeps logs and checkpoints.
+  var trains: Bool { !walks(at: 0).isEmpty }
+
+  /// Where the stage at an index walks step by step, and what each walk is called.
+  func walks(at index: Int) -> [(place: StagePlace, label: String)] {
+    switch self {
+    case .train(let stage): [(StagePlace(index), stage.label)]
+    case .rotate(let stage) where stage.learning.steps > 0: [(StagePlace(index), stage.label)]
+    case .ladder(let stage):
+      stage.rungs.enumerated().filter { $0.element.learning.steps > 0 }.map {
+        (StagePlace(index, rung: $0.offset), $0.element.label)
+      }
+    default: []
     }
   }
 }

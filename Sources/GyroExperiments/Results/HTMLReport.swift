@@ -1,11 +1,14 @@
 import Foundation
 
-/// A run as one self-contained page: the table of figures, the loss curves, the recipe.
+/// A run as one self-contained page: the table of figures, the loss curves, the pictures, the
+/// recipe.
 struct HTMLReport {
   let results: ExperimentResults
   let recipe: String
   /// Loss by step, per training stage.
   let curves: [(label: String, points: [(step: Int, loss: Double)])]
+  /// What the stages drew, as `RunFolder.readPictures` gives it.
+  var pictures: [StudyPicture.Saved] = []
 
   var text: String {
     """
@@ -14,20 +17,26 @@ struct HTMLReport {
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>\(escaped(results.name))</title>
     <style>
-    body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
-      color: #1b1b1b; background: #fff }
+    :root { color-scheme: light dark; --text: \(Ink.text.colors.light);
+      --ground: \(Ink.ground.colors.light); --rule: \(Ink.rule.colors.light); --code: #f5f5f5 }
+    @media (prefers-color-scheme: dark) { :root { --text: \(Ink.text.colors.dark);
+      --ground: \(Ink.ground.colors.dark); --rule: \(Ink.rule.colors.dark); --code: #242424 } }
+    body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+      color: var(--text); background: var(--ground) }
     table { border-collapse: collapse; margin: 1rem 0 }
-    th, td { padding: .3rem .9rem; border-bottom: 1px solid #ddd; text-align: right;
+    th, td { padding: .3rem .9rem; border-bottom: 1px solid var(--rule); text-align: right;
       font-variant-numeric: tabular-nums }
     th:first-child, td:first-child { text-align: left }
-    pre { background: #f5f5f5; padding: 1rem; overflow: auto; font-size: 13px }
-    svg { width: 100%; height: auto; background: #fafafa }
+    pre { background: var(--code); padding: 1rem; overflow: auto; font-size: 13px }
+    figure { margin: 2rem 0 }
+    svg { max-width: 100%; height: auto }
     </style></head><body>
     <h1>\(escaped(results.name))</h1>
     <p>\(escaped(results.description))</p>
     <p>\(escaped(summary))</p>
     \(table)
     \(curves.map(curve).joined(separator: "\n"))
+    \(pictures.map { figure($0.svg) }.joined(separator: "\n"))
     <h2>Recipe</h2>
     <pre>\(escaped(recipe))</pre>
     </body></html>
@@ -57,43 +66,15 @@ struct HTMLReport {
   }
 
   private func curve(_ label: String, _ points: [(step: Int, loss: Double)]) -> String {
-    let finite = points.filter { $0.loss.isFinite }
-    guard finite.count > 1, let first = finite.first, let last = finite.last else { return "" }
-    let low = finite.map(\.loss).min()!
-    let high = finite.map(\.loss).max()!
-    let (width, height, margin) = (800.0, 280.0, 50.0)
-    func x(_ step: Int) -> Double {
-      margin + (width - 2 * margin) * Double(step - first.step)
-        / Double(max(last.step - first.step, 1))
-    }
-    func y(_ loss: Double) -> Double {
-      height - margin / 2 - (height - margin) * (loss - low) / max(high - low, 1e-12)
-    }
-    // A point per pixel is enough; more only makes the page heavy.
-    let every = max(1, finite.count / 800)
-    let path = finite.enumerated().filter { $0.offset % every == 0 }
-      .map { String(format: "%.1f,%.1f", x($0.element.step), y($0.element.loss)) }
-      .joined(separator: " ")
-    func words(_ value: Double) -> String { String(format: "%.4f", value) }
-    return """
-      <h2>\(escaped(label)): loss by step</h2>
-      <svg viewBox="0 0 \(Int(width)) \(Int(height))" role="img"
-        aria-label="loss from \(words(first.loss)) to \(words(last.loss))">
-      <polyline fill="none" stroke="#0a58ca" stroke-width="1.5" points="\(path)"/>
-      <g font-size="12" fill="#555">
-      <text x="4" y="\(Int(y(high)) + 4)">\(words(high))</text>
-      <text x="4" y="\(Int(y(low)) + 4)">\(words(low))</text>
-      <text x="\(Int(margin))" y="\(Int(height) - 4)">\(first.step)</text>
-      <text x="\(Int(width - margin))" y="\(Int(height) - 4)" text-anchor="end">\(last.step)</text>
-      </g></svg>
-      """
+    guard !points.isEmpty else { return "" }
+    let run = Curves.Run(
+      name: "loss", role: .trained, points: points.map { .init(step: $0.step, value: $0.loss) })
+    return figure(Curves(title: "\(label): loss by step", axis: "loss", runs: [run]).svg)
   }
 
-  private func escaped(_ text: String) -> String {
-    text.replacingOccurrences(of: "&", with: "&amp;")
-      .replacingOccurrences(of: "<", with: "&lt;").replacingOccurrences(of: ">", with: "&gt;")
-      .replacingOccurrences(of: "\"", with: "&quot;")
-  }
+  private func figure(_ svg: String) -> String { "<figure>\n\(svg)</figure>" }
+
+  private func escaped(_ text: String) -> String { PictureText.escaped(text) }
 }
 
 /// Reads loss curves back from a `metrics.jsonl`.

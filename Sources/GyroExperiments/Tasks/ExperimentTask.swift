@@ -14,6 +14,8 @@ protocol ExperimentTask {
   var initial: ParameterStore { get }
   /// The scheme of the checkpoint the experiment began with; nil when that was float.
   var initialScheme: QuantizationScheme? { get }
+  /// The shape of a model that can be rotated; nil for all others.
+  var llama: LlamaConfiguration? { get }
   /// What a batch is counted in.
   var unit: String { get }
   /// What the user should know before the first stage.
@@ -24,6 +26,9 @@ protocol ExperimentTask {
 
   /// The batches that ranges are found on.
   func batches(for stage: CalibrateStage, seed: UInt64) throws -> (Int) -> Batch
+
+  /// The token ids of a batch, one list per example; nothing when it is not text.
+  func windows(of batch: Batch) -> [[Int32]]
 
   /// The model's scores of a batch.
   func scores(_ batch: Batch, _ pass: ForwardPass) -> Variable
@@ -53,10 +58,21 @@ protocol ExperimentTask {
   func read(_ folder: URL) throws -> ParameterStore
 }
 
+/// Float parameters and what has to run online with them.
+struct FloatModel {
+  var parameters: ParameterStore
+  var instrumentation: any Instrumentation = NoInstrumentation()
+
+  /// A pass that measures.
+  func pass(_ precision: MatmulPrecision) -> ForwardPass {
+    ForwardPass(parameters, instrumentation: instrumentation, precision: precision)
+  }
+}
+
 /// What a training stage's loss compares the model with.
 struct TrainingTarget {
-  /// The parameters of the float model; nil compares with the labels alone.
-  var teacher: ParameterStore?
+  /// The float model; nil compares with the labels alone.
+  var teacher: FloatModel?
   /// The share of the divergence from the teacher; the rest is cross-entropy on the labels.
   var share: Float = 0
   var temperature: Float = 1
@@ -65,6 +81,10 @@ struct TrainingTarget {
 }
 
 extension ExperimentTask {
+  var llama: LlamaConfiguration? { nil }
+
+  func windows(of batch: Batch) -> [[Int32]] { [] }
+
   /// The mean loss of a batch.
   func loss(
     _ batch: Batch, _ pass: ForwardPass, _ target: TrainingTarget, precision: MatmulPrecision
@@ -73,7 +93,7 @@ extension ExperimentTask {
     guard let teacher = target.teacher else {
       return scores.crossEntropy(targets: targets(of: batch))
     }
-    let wanted = self.scores(batch, ForwardPass(teacher, precision: precision)).value
+    let wanted = self.scores(batch, teacher.pass(precision)).value
     guard target.isReversed else {
       return scores.distillationLoss(
         toward: .logits(wanted, temperature: target.temperature), targets: targets(of: batch),
@@ -91,12 +111,12 @@ extension ExperimentTask {
 struct Arithmetic {
   var instrumentation: any Instrumentation = NoInstrumentation()
   var precision: MatmulPrecision = .float32
-  /// The float parameters a quantized model is compared with.
-  var teacher: ParameterStore? = nil
+  /// The float model a quantized one is compared with.
+  var teacher: FloatModel? = nil
 
   /// The float scores that a model's scores are compared with; nil without a teacher.
   func wanted(_ scores: (ForwardPass) -> Variable) -> Tensor? {
-    teacher.map { scores(ForwardPass($0, precision: precision)).value }
+    teacher.map { scores($0.pass(precision)).value }
   }
 
   /// A pass that measures.

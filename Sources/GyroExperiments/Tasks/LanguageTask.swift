@@ -20,6 +20,7 @@ struct LanguageTask: ExperimentTask {
 
   var initial: ParameterStore { language.parameters }
   var initialScheme: QuantizationScheme? { language.scheme }
+  var llama: LlamaConfiguration? { language.configuration }
   var unit: String { "tokens" }
   var warnings: [String] { language.warnings }
 
@@ -69,6 +70,12 @@ struct LanguageTask: ExperimentTask {
       return try windows.shuffled(size: size, seed: seed)
     case nil:
       throw ExperimentError.unfit(what: name, reason: "there is none")
+    }
+  }
+
+  func windows(of batch: TokenBatch) -> [[Int32]] {
+    (0..<batch.batch).map {
+      Array(batch.inputs[$0 * batch.length..<($0 + 1) * batch.length])
     }
   }
 

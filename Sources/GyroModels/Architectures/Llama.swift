@@ -7,8 +7,8 @@ import GyroTensors
 /// Parameter paths are those of Hugging Face files (`model.layers.0.self_attn.q_proj.weight`, …).
 /// Activation sites are the inputs of matrix products — `self_attn.input` (shared by q, k, v),
 /// `self_attn.o_proj.input`, `mlp.input` (shared by gate and up), `mlp.down_proj.input`,
-/// `lm_head.input` — and `model.embed_tokens.output`, `self_attn.{keys,values,probabilities}`, the
-/// sums `self_attn.residual` and `mlp.residual`, and `lm_head.output`.
+/// `lm_head.input` — and `model.embed_tokens.output`, `self_attn.{queries,keys,values,probabilities}`,
+/// the sums `self_attn.residual` and `mlp.residual`, and `lm_head.output`.
 public struct Llama: Module {
   public let configuration: LlamaConfiguration
   let embedding: Embedding

@@ -5,7 +5,7 @@ import GyroTensors
 struct LlamaAttention: Module {
   let query, key, value, output: Linear
   let queryNorm, keyNorm: RMSNorm?
-  let input, keys, values, probabilities: Site
+  let input, queries, keys, values, probabilities: Site
   let table: RotaryTable
   let heads: Int
   let keyValueHeads: Int
@@ -19,8 +19,9 @@ struct LlamaAttention: Module {
     self.table = table
     let site = build.site("input")
     input = site
-    keys = build.site("keys", kind: .keys)
-    values = build.site("values", kind: .values)
+    queries = build.site("queries", kind: .queries, headSize: headSize)
+    keys = build.site("keys", kind: .keys, headSize: headSize)
+    values = build.site("values", kind: .values, headSize: headSize)
     probabilities = build.site("probabilities", kind: .attention)
     func projection(_ name: String, to outputs: Int) -> Linear {
       Linear(
@@ -99,7 +100,7 @@ struct LlamaAttention: Module {
     let q = normalized(query(seen: seen, pass), queryNorm, heads, pass)
     let k = normalized(key(seen: seen, pass), keyNorm, keyValueHeads, pass)
     return (
-      q.rotated(table, heads: heads, startingAt: position),
+      pass(q.rotated(table, heads: heads, startingAt: position), at: queries),
       pass(k.rotated(table, heads: keyValueHeads, startingAt: position), at: keys),
       pass(value(seen: seen, pass), at: values)
     )

@@ -7,7 +7,7 @@ public import GyroTensors
 /// With `scaling` δ > 0 it is element-wise gradient scaling (2104.00903 §3.2), which pushes a latent
 /// value on towards where its gradient leads, the harder the farther it is from its code:
 /// `dx = c · (1 + δ · sign(c) · (xₙ − x_q))`, both on the range's [0, 1].
-public struct ClippedStraightThrough: GradientEstimator {
+public struct ClippedStraightThrough: StaticRangeEstimator {
   /// δ.
   public let scaling: Float
 
@@ -19,23 +19,12 @@ public struct ClippedStraightThrough: GradientEstimator {
     self.scaling = scaling
   }
 
-  public func stateNames(_ quantizer: Quantizer) -> [String] { StaticScales.names(quantizer) }
-
-  public func initialState(
-    for sample: Tensor, _ quantizer: Quantizer, scales: GroupScales
-  ) throws(QuantizationError) -> [EstimatorState] { StaticScales.states(scales, quantizer) }
-
   public func quantize(
     _ x: Variable, _ quantizer: Quantizer, _ state: [String: Variable], _ random: RandomStream
   ) throws(NotFiniteRow) -> Variable {
-    var scales = StaticScales.scales(state.values, quantizer)
-    if scales == nil { scales = try quantizer.scales(covering: x.value) }
+    let scales = try scales(of: x.value, quantizer, state)
     return try quantizer.quantize(
-      x, with: scales!, slack: quantizer.halfStep, errorWeight: scaling / quantizer.width)
-  }
-
-  public func scales(_ quantizer: Quantizer, _ state: [String: Tensor]) -> GroupScales? {
-    StaticScales.scales(state, quantizer)
+      x, with: scales, slack: quantizer.halfStep, errorWeight: scaling / quantizer.width)
   }
 }
 

@@ -28,6 +28,9 @@ public protocol GradientEstimator: Hashable, Sendable {
   /// Whether training draws noise that measuring does not.
   var isRandom: Bool { get }
 
+  /// Whether its states go beside a range that follows the data; otherwise they say what it is.
+  var followsData: Bool { get }
+
   /// First values of the states.
   /// - Parameters:
   ///   - sample: the weight itself, or the first calibration batch.
@@ -65,6 +68,8 @@ extension GradientEstimator {
   public var roundsWeightsAsTheyAre: Bool { true }
 
   public var isRandom: Bool { false }
+
+  public var followsData: Bool { false }
 
   public func initialState(
     for sample: Tensor, _ quantizer: Quantizer, scales: GroupScales

@@ -43,6 +43,10 @@ public enum GradientEstimators {
     Maker(name: "sigmoid", options: ["steepness"]) { options throws(QuantizationError) in
       SoftStaircase(steepness: try options.number("steepness", in: 1e-3...1e3) ?? 4)
     },
+    Maker(name: "clip", options: ["initial"]) { options throws(QuantizationError) in
+      LearnedClipping(
+        initial: try options.number("initial", in: LearnedClipping.range) ?? 1)
+    },
     Maker(name: "stochastic") { _ in StochasticRounding() },
     Maker(name: "lsq", options: ["gradient-scale", "delta"]) { options throws(QuantizationError) in
       LearnedStepSize(

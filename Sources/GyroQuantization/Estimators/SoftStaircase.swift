@@ -8,7 +8,7 @@ public import GyroTensors
 /// and 0 outside. As k → 0 it is the clipped straight-through estimator.
 ///
 /// Whole numbers only; scales as in `ClippedStraightThrough`.
-public struct SoftStaircase: GradientEstimator {
+public struct SoftStaircase: StaticRangeEstimator {
   /// k.
   public let steepness: Float
 
@@ -19,8 +19,6 @@ public struct SoftStaircase: GradientEstimator {
     precondition(steepness > 0, "SoftStaircase: a steepness of \(steepness)")
     self.steepness = steepness
   }
-
-  public func stateNames(_ quantizer: Quantizer) -> [String] { StaticScales.names(quantizer) }
 
   public func initialState(
     for sample: Tensor, _ quantizer: Quantizer, scales: GroupScales
@@ -36,15 +34,10 @@ public struct SoftStaircase: GradientEstimator {
   public func quantize(
     _ x: Variable, _ quantizer: Quantizer, _ state: [String: Variable], _ random: RandomStream
   ) throws(NotFiniteRow) -> Variable {
-    var scales = StaticScales.scales(state.values, quantizer)
-    if scales == nil { scales = try quantizer.scales(covering: x.value) }
-    let value = try quantizer.projected(x.value, with: scales!)
-    let op = SoftStaircaseOp(quantizer: quantizer, scales: scales!, steepness: steepness)
+    let scales = try scales(of: x.value, quantizer, state)
+    let value = try quantizer.projected(x.value, with: scales)
+    let op = SoftStaircaseOp(quantizer: quantizer, scales: scales, steepness: steepness)
     return .apply(op, to: x, Variable(constant: value))
-  }
-
-  public func scales(_ quantizer: Quantizer, _ state: [String: Tensor]) -> GroupScales? {
-    StaticScales.scales(state, quantizer)
   }
 }
 

@@ -7,29 +7,18 @@ public import GyroTensors
 /// that x lies above its lower neighbor. The gradient passes inside the range.
 ///
 /// Noise is drawn in training alone; what ships is rounded to the nearest.
-public struct StochasticRounding: GradientEstimator {
+public struct StochasticRounding: StaticRangeEstimator {
   public var name: String { "stochastic" }
   public var isRandom: Bool { true }
 
   public init() {}
 
-  public func stateNames(_ quantizer: Quantizer) -> [String] { StaticScales.names(quantizer) }
-
-  public func initialState(
-    for sample: Tensor, _ quantizer: Quantizer, scales: GroupScales
-  ) throws(QuantizationError) -> [EstimatorState] { StaticScales.states(scales, quantizer) }
-
   public func quantize(
     _ x: Variable, _ quantizer: Quantizer, _ state: [String: Variable], _ random: RandomStream
   ) throws(NotFiniteRow) -> Variable {
-    var scales = StaticScales.scales(state.values, quantizer)
-    if scales == nil { scales = try quantizer.scales(covering: x.value) }
-    let rounded = quantizer.roundedStochastically(x.value, scales!, random)
-    return try quantizer.quantize(x, with: scales!, snapped: rounded, slack: quantizer.halfStep)
-  }
-
-  public func scales(_ quantizer: Quantizer, _ state: [String: Tensor]) -> GroupScales? {
-    StaticScales.scales(state, quantizer)
+    let scales = try scales(of: x.value, quantizer, state)
+    let rounded = quantizer.roundedStochastically(x.value, scales, random)
+    return try quantizer.quantize(x, with: scales, snapped: rounded, slack: quantizer.halfStep)
   }
 }
 

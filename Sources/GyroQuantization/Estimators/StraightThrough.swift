@@ -4,16 +4,10 @@ public import GyroTensors
 /// The gradient passes as if nothing had happened (1308.3432; 2106.08295 §4.1): the default. Without
 /// states the range follows the data, so nothing is clipped and identity is the right mask; with
 /// states the range is static, and clipped elements keep their gradient too.
-public struct StraightThrough: GradientEstimator {
+public struct StraightThrough: StaticRangeEstimator {
   public var name: String { "straight-through" }
 
   public init() {}
-
-  public func stateNames(_ quantizer: Quantizer) -> [String] { StaticScales.names(quantizer) }
-
-  public func initialState(
-    for sample: Tensor, _ quantizer: Quantizer, scales: GroupScales
-  ) throws(QuantizationError) -> [EstimatorState] { StaticScales.states(scales, quantizer) }
 
   public func quantize(
     _ x: Variable, _ quantizer: Quantizer, _ state: [String: Variable], _ random: RandomStream
@@ -22,9 +16,5 @@ public struct StraightThrough: GradientEstimator {
       return x.standingFor(try quantizer.projected(x.value))
     }
     return x.standingFor(try quantizer.projected(x.value, with: scales))
-  }
-
-  public func scales(_ quantizer: Quantizer, _ state: [String: Tensor]) -> GroupScales? {
-    StaticScales.scales(state, quantizer)
   }
 }

@@ -19,10 +19,12 @@ public struct Calibration: Sendable {
   var samples: [ParameterPath: Tensor] = [:]
   /// The sites that are watched.
   public let sites: [ParameterPath]
+  private let online: OnlineTransforms
 
   /// - Throws: `RangeError` when a range method cannot watch activations.
   public init(for plan: QuantizationPlan) throws {
     sites = plan.staticSites
+    online = plan.online
     observers = [:]
     for site in sites {
       observers[site] = try RangeObserver(
@@ -30,8 +32,9 @@ public struct Calibration: Sendable {
     }
   }
 
-  /// Records the activations of the watched sites; everything stays float.
-  public var probe: some Instrumentation { CalibrationProbe(sites: Set(sites)) }
+  /// Records the activations of the watched sites; everything stays float, and
+  /// online transforms run.
+  public var probe: some Instrumentation { CalibrationProbe(sites: Set(sites), online: online) }
 
   /// Takes in what one pass recorded.
   /// - Throws: `RangeError` for a value that is not finite.
@@ -47,10 +50,12 @@ public struct Calibration: Sendable {
 /// Keeps references to activations; nothing is copied.
 private struct CalibrationProbe: Instrumentation {
   let sites: Set<ParameterPath>
+  let online: OnlineTransforms
 
   func weight(_ value: Variable, of: Parameter, _ pass: ForwardPass) -> Variable { value }
 
   func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
+    let value = online.activation(value, at: site, pass)
     if sites.contains(site.path) { pass.record(value.value, at: site.path) }
     return value
   }
@@ -59,8 +64,8 @@ private struct CalibrationProbe: Instrumentation {
 }
 
 extension QuantizationPlan {
-  /// The activation sites whose range is found once.
-  var staticSites: [ParameterPath] {
+  /// The activation sites whose range is found once, in the model's order.
+  public var staticSites: [ParameterPath] {
     order.filter { path in
       !places[path]!.rule.isDynamic && !weightPaths.contains(path)
     }
@@ -70,21 +75,27 @@ extension QuantizationPlan {
   public var needsCalibration: Bool { !staticSites.isEmpty }
 
   /// Puts the states of quantizers — scales, offsets, whatever estimators learn — into the store,
-  /// beside the weights. States already there stay.
+  /// beside the weights. States already there stay: those of a quantized checkpoint's activations
+  /// train on from their values in the file.
   /// - Throws: `QuantizationError.uncalibrated` for a site no batch reached, or the `RangeError` or
   ///   `QuantizationError` of what a range method or estimator finds wrong.
   public func prepare(
     _ parameters: inout ParameterStore, with calibration: Calibration? = nil
   ) throws {
     let weights = weightPaths
-    for path in order where !places[path]!.rule.isDynamic {
+    for path in order {
       let place = places[path]!
-      let names = place.estimator.stateNames(place.quantizer)
-      if names.allSatisfy({ parameters.contains(place.path(of: $0)) }) { continue }
+      let names = place.stateNames
+      if names.allSatisfy({ parameters.contains(place.path(of: $0)) }) {
+        if !weights.contains(path) { try markTrained(place, &parameters) }
+        continue
+      }
       let (sample, ranges) =
-        weights.contains(path)
-        ? try start(ofWeight: parameters[path], place)
-        : try start(ofSite: place, calibration)
+        place.rule.isDynamic
+        ? (Tensor.zeros([1]), [Float(0)...1])
+        : weights.contains(path)
+          ? try start(ofWeight: parameters[path], place)
+          : try start(ofSite: place, calibration)
       if !weights.contains(path) { declareMovingRange(ranges[0], place, &parameters) }
       let scales = place.quantizer.scales(ranges: ranges)
       for state in try place.estimator.initialState(for: sample, place.quantizer, scales: scales) {
@@ -100,6 +111,25 @@ extension QuantizationPlan {
     let ranges = try WeightRanges.ranges(
       of: weight, quantizer: place.quantizer, method: place.rule.range, site: place.path.name)
     return (weight, ranges)
+  }
+
+  /// A file does not tell which of a site's states are trained; the estimator does.
+  private func markTrained(
+    _ place: Place, _ parameters: inout ParameterStore
+  ) throws(QuantizationError) {
+    let states = states(of: place, in: parameters)
+    guard !states.isEmpty else { return }
+    let scales =
+      place.estimator.scales(place.quantizer, states) ?? place.quantizer.scales(ranges: [0...1])
+    let fresh = try place.estimator.initialState(
+      for: scales.scales, place.quantizer, scales: scales)
+    for state in fresh where state.isTrained {
+      let path = place.path(of: state.name)
+      guard parameters.parameter(at: path)?.kind == .buffer else { continue }
+      let value = parameters[path]
+      parameters.remove(path)
+      parameters.declare(path, value, kind: .quantizer)
+    }
   }
 
   private func start(

@@ -18,9 +18,7 @@ extension QuantizationPlan {
           throw error.error(at: path, place.quantizer.scaleFormat)
         }
       }
-      for name in place.estimator.stateNames(place.quantizer) where !place.rule.isDynamic {
-        result.remove(place.path(of: name))
-      }
+      for name in place.stateNames { result.remove(place.path(of: name)) }
     }
     return result
   }
@@ -28,11 +26,20 @@ extension QuantizationPlan {
   /// The quantizer of a weight or site; nil for what stays float.
   public func quantizer(at path: ParameterPath) -> Quantizer? { places[path]?.quantizer }
 
-  /// Where the states of activations' quantizers live: they ship with the weights.
+  /// Whether the value at a weight or site changes as if straight through, with nothing learned and
+  /// nothing clipped: its gradient is the identity.
+  public func isStraightThrough(at path: ParameterPath) -> Bool {
+    guard let place = places[path] else { return true }
+    return place.rule.isDynamic && place.estimator is StraightThrough
+  }
+
+  /// Where the states of activations' quantizers, and the ranges they follow, live: they ship with
+  /// the weights.
   public var siteStatePaths: [ParameterPath] {
-    staticSites.flatMap { path in
+    order.filter { !weightPaths.contains($0) }.flatMap { path in
       let place = places[path]!
-      return place.estimator.stateNames(place.quantizer).map(place.path(of:))
+      return place.stateNames.map(place.path(of:))
+        + (moves(place) ? [rangePath(place)] : [])
     }
   }
 
@@ -45,9 +52,8 @@ extension QuantizationPlan {
 
   /// The states of a place by name; empty for one whose range follows the data.
   func states(of place: Place, in parameters: ParameterStore) -> [String: Tensor] {
-    guard !place.rule.isDynamic else { return [:] }
     var states: [String: Tensor] = [:]
-    for name in place.estimator.stateNames(place.quantizer) {
+    for name in place.stateNames {
       let path = place.path(of: name)
       if parameters.contains(path) { states[name] = parameters[path] }
     }
@@ -56,7 +62,7 @@ extension QuantizationPlan {
 
   /// Brings learned states back into their domain after an optimizer's step: a scale stays positive.
   public func constrain(_ parameters: inout ParameterStore) {
-    for path in order where !places[path]!.rule.isDynamic {
+    for path in order where !places[path]!.stateNames.isEmpty {
       let place = places[path]!
       var states = states(of: place, in: parameters)
       place.estimator.constrain(&states)

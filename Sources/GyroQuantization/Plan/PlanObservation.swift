@@ -4,10 +4,10 @@ import GyroTensors
 
 extension QuantizationPlan {
   /// Where the moving range of a site lives: `[low, high]`.
-  private func rangePath(_ place: Place) -> ParameterPath { place.path(of: "range") }
+  func rangePath(_ place: Place) -> ParameterPath { place.path(of: "range") }
 
   /// Whether a site's range keeps moving while the model trains.
-  private func moves(_ place: Place) -> Bool {
+  func moves(_ place: Place) -> Bool {
     if case .movingAverage = place.rule.range, !place.rule.isDynamic { return true }
     return false
   }
@@ -54,9 +54,9 @@ extension QuantizationPlan {
 
   /// Removes everything `prepare` put into the store.
   public func forget(_ parameters: inout ParameterStore) {
-    for path in order where !places[path]!.rule.isDynamic {
+    for path in order {
       let place = places[path]!
-      for name in place.estimator.stateNames(place.quantizer) + ["range"] {
+      for name in place.stateNames + ["range"] {
         parameters.remove(place.path(of: name))
       }
     }

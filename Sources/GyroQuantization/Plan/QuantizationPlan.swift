@@ -18,6 +18,11 @@ public struct QuantizationPlan: Instrumentation {
 
     /// Where a state of the estimator lives.
     func path(of state: String) -> ParameterPath { ParameterPath("\(path.name)_\(state)") }
+
+    /// What lives in the store for this place; nothing where the range follows the data alone.
+    var stateNames: [String] {
+      rule.isDynamic && !estimator.followsData ? [] : estimator.stateNames(quantizer)
+    }
   }
 
   public let scheme: QuantizationScheme
@@ -28,6 +33,8 @@ public struct QuantizationPlan: Instrumentation {
   let order: [ParameterPath]
   /// The quantized weights.
   let weightPaths: Set<ParameterPath>
+  /// The transforms that run online, with quantization or without.
+  public let online: OnlineTransforms
   /// What is switched on at a step; everything, always, when nil.
   public var milestones: (@Sendable (_ step: Int) -> QuantizationPhase)?
 
@@ -38,6 +45,7 @@ public struct QuantizationPlan: Instrumentation {
     _ scheme: QuantizationScheme, for parameters: ParameterStore
   ) throws(QuantizationError) {
     self.scheme = scheme
+    online = try OnlineTransforms(scheme.rotations, for: parameters)
     (decisions, places) = try PlanResolution(scheme, parameters).decide()
     weightPaths = Set(decisions.filter { $0.rule != nil && $0.shape != nil }.map(\.path))
     order = decisions.filter { $0.rule != nil }.map(\.path)
@@ -53,6 +61,11 @@ public struct QuantizationPlan: Instrumentation {
   }
 
   public func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
+    quantized(online.activation(value, at: site, pass), at: site, pass)
+  }
+
+  /// An activation that the online transforms have already been applied to, quantized.
+  public func quantized(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
     guard let place = places[site.path] else { return value }
     let phase = phase(pass)
     if pass.mode.isTraining, phase.observes { observe(value.value, place, pass) }
@@ -90,7 +103,7 @@ public struct QuantizationPlan: Instrumentation {
     let estimator: any GradientEstimator =
       place.estimator.isRandom && !pass.mode.isTraining ? StraightThrough() : place.estimator
     do throws(NotFiniteRow) {
-      if place.rule.isDynamic {
+      if place.stateNames.isEmpty {
         return try estimator.quantize(
           value, place.quantizer, [:], pass.random(at: Site(place.path)))
       }
@@ -109,10 +122,10 @@ public struct QuantizationPlan: Instrumentation {
 
   /// The states of a place as variables; nil when calibration never put them into the store.
   private func states(_ place: Place, _ pass: ForwardPass) -> [String: Variable]? {
+    let isFrozen = phase(pass).freezesScales
     var result: [String: Variable] = [:]
-    for name in place.estimator.stateNames(place.quantizer) {
+    for name in place.stateNames {
       guard let parameter = pass.parameter(at: place.path(of: name)) else { return nil }
-      let isFrozen = phase(pass).freezesScales
       result[name] = isFrozen ? pass.raw(parameter).detached : pass.raw(parameter)
     }
     return result

@@ -89,8 +89,7 @@ public struct QuantizedTensor: EncodedElements {
   private var parts: Tensor {
     guard scaleFormat == .e4m3 else { return scales.scales }
     return Tensor(
-      scales.scales.shape,
-      elements: scales.scales.elements.map { Minifloat.e4m3.project($0 / scales.tensorScale) })
+      scales.scales.shape, elements: scaleFormat.scales(of: scaleFormat.codes(of: scales)))
   }
 }
 

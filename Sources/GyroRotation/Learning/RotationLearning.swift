@@ -1,0 +1,142 @@
+public import GyroAutodiff
+public import GyroModels
+public import GyroQuantization
+public import GyroTensors
+
+/// Learns rotations and scaling pairs against the scheme that will ship (SpinQuant, 2405.16406 §3.2).
+///
+/// The rotations live in the parameter store beside the weights, which hold them merged. Each step
+/// runs the merged model under the plan, so what is optimized is what will be computed; the gradient
+/// with respect to every rotation comes from what quantization changed (`FrameGradient`), which needs
+/// neither rotated activations nor gradients of weights.
+/// ```
+/// let learning = try RotationLearning(plan, configuration, base: store)
+/// learning.start(&store, seed: 7)
+/// var optimizer = try Optimizer([("rotation.*", CayleySGD())], for: store, trainable: "rotation.*")
+/// for step in 0..<100 {
+///   let result = try differentiate(
+///     store, mode: .training(step: step), instrumentation: learning,
+///     trainable: PathPattern("rotation.*").matches) { model.nextTokenLoss(batch(step), $0) }
+///   try optimizer.step(&store, result.gradients, rate: rate(step))
+///   learning.merge(into: &store)
+/// }
+/// ```
+public struct RotationLearning: Instrumentation {
+  /// The scheme against which rotations are learned.
+  public let plan: QuantizationPlan
+  /// The float weights that rotations are merged into.
+  public let base: ParameterStore
+  /// Which scaling pairs are learned beside the rotations.
+  public let scalings: Set<ScalingPair>
+  /// Whether weights are quantized while rotations are learned. When GPTQ or training of the weights
+  /// follows, they had better not be (2405.16406, table 3).
+  public let quantizesWeights: Bool
+  /// How weights are merged and gradients of rotations are summed.
+  public let precision: MatmulPrecision
+  let configuration: LlamaConfiguration
+  let frames: LlamaFrames
+
+  /// - Parameters:
+  ///   - base: an untied model whose norms have no gains (`LlamaPreparation`).
+  /// - Throws: `QuantizationError` when the scheme's rule for rotations does not fit the model.
+  public init(
+    _ plan: QuantizationPlan, _ configuration: LlamaConfiguration, base: ParameterStore,
+    scalings: Set<ScalingPair> = [], quantizesWeights: Bool = true,
+    precision: MatmulPrecision = .tiledFloat32
+  ) throws(QuantizationError) {
+    self.plan = plan
+    self.base = base
+    self.scalings = scalings
+    self.quantizesWeights = quantizesWeights
+    self.precision = precision
+    self.configuration = configuration
+    frames = LlamaFrames(
+      configuration, plan.scheme.rotations?.placements ?? [], scalings: scalings,
+      online: plan.online)
+  }
+
+  /// Paths of the learned numbers.
+  public static let pattern: PathPattern = "^rotation"
+
+  /// Puts first rotations into the store and merges them; scalings start at 1.
+  public func start(_ parameters: inout ParameterStore, _ start: RotationStart) {
+    for path in frames.learnedPaths {
+      parameters.remove(path)
+      let (value, kind) = initial(path, start)
+      parameters.declare(path, value, kind: kind)
+    }
+    merge(into: &parameters)
+  }
+
+  private func initial(
+    _ path: ParameterPath, _ start: RotationStart
+  ) -> (Tensor, Parameter.Kind) {
+    let size =
+      path == RotationPaths.residual ? configuration.hidden : configuration.headSize
+    if path.name.hasSuffix(".r2") || path == RotationPaths.residual {
+      return (start.matrix(size, at: path).tensor, .rotation)
+    }
+    var count = 0
+    for side in frames.tensors.values.joined() {
+      for case .scaling(path, let places, _) in side.factors {
+        count = max(count, Int(places.max() ?? -1) + 1)
+      }
+    }
+    return (.zeros([count]), .scaling)
+  }
+
+  /// Merges the learned numbers in `parameters` into the weights there, from the float ones.
+  public func merge(into parameters: inout ParameterStore) {
+    var values: [ParameterPath: Tensor] = [:]
+    for path in frames.learnedPaths { values[path] = parameters[path] }
+    for (path, sides) in frames.tensors where base.contains(path) {
+      var merged = base[path]
+      for side in sides {
+        var rows = side.isRows ? merged.transposed().contiguous() : merged
+        for factor in side.factors {
+          rows = factor.applied(to: rows, values, precision: precision)
+        }
+        merged = side.isRows ? rows.transposed().contiguous() : rows
+      }
+      parameters[path] = merged
+    }
+  }
+
+  // MARK: The seam
+
+  public func weight(_ value: Variable, of parameter: Parameter, _ pass: ForwardPass) -> Variable {
+    guard quantizesWeights else { return value }
+    let sides = frames.tensors[parameter.path] ?? []
+    return seen(
+      value, at: parameter.path, sides, isStraight: plan.isStraightThrough(at: parameter.path), pass
+    ) { plan.weight($0, of: parameter, pass) }
+  }
+
+  public func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
+    let turned = plan.online.activation(value, at: site, pass)
+    let sides = (frames.sites[site.path]).map { [FrameSide(factors: $0)] } ?? []
+    return seen(
+      turned, at: site.path, sides, isStraight: plan.isStraightThrough(at: site.path), pass
+    ) { plan.quantized($0, at: site, pass) }
+  }
+
+  public func wants(_ site: Site) -> Bool { plan.wants(site) }
+
+  /// A tensor quantized, in front of the factors that want to know what that changed.
+  private func seen(
+    _ value: Variable, at path: ParameterPath, _ sides: [FrameSide], isStraight: Bool,
+    _ pass: ForwardPass, _ quantize: (Variable) -> Variable
+  ) -> Variable {
+    guard plan.quantizer(at: path) != nil else { return value }
+    let paths = Set(sides.flatMap(\.factors).compactMap(\.path)).sorted()
+    guard !paths.isEmpty else { return quantize(value) }
+    let learned = paths.map { pass.raw(pass.parameter(at: $0)!) }
+    guard learned.contains(where: \.isTracked) else { return quantize(value) }
+    func frame(_ value: Variable, _ role: FrameOp.Role) -> Variable {
+      let op = FrameOp(role: role, sides: sides, paths: paths, precision: pass.precision)
+      return .apply(op, to: [value] + learned)
+    }
+    if isStraight { return frame(value, .quantizing(quantize(value.detached).value)) }
+    return frame(quantize(frame(value, .entering)), .leaving)
+  }
+}
