@@ -9,8 +9,8 @@ GYRO = .build/release/gyro
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-quickstart: build ## Build, then take a small Llama from float to INT8-fine-tuned
-	$(GYRO) run Recipes/int8-qat-novelist.yaml --output runs/quickstart --fresh
+quickstart: build ## Build, then take a small Llama from float to INT4 by rotations and training
+	$(GYRO) run Recipes/quickstart.yaml --output runs/quickstart --fresh
 
 test: dependencies ## Run the test suite
 	$(SWIFT) test $(BUILD)

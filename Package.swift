@@ -93,7 +93,10 @@ let package = Package(
       ]),
     library(
       "GyroCache",
-      ["GyroTensors", "GyroManifolds", "GyroQuantization", "CGyroKernels", "CGyroParallel"]),
+      [
+        "GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "GyroText",
+        "GyroQuantization", "CGyroKernels", "CGyroParallel",
+      ]),
     library(
       "GyroCheckpoints",
       ["GyroTensors", "GyroModels", "GyroText", "GyroQuantization", "CGyroKernels"]),
@@ -157,7 +160,8 @@ let package = Package(
     tests(
       "GyroCache",
       [
-        "GyroTensors", "GyroManifolds", "GyroQuantization", "CGyroKernels", "CGyroParallel",
+        "GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "GyroQuantization",
+        "CGyroKernels", "CGyroParallel",
       ]),
     tests(
       "GyroCheckpoints",

@@ -1,6 +1,7 @@
 /// `import Gyro` gives a custom training loop all it needs: tensors, differentiation, models, data,
-/// quantization, checkpoints and the trainer.
+/// quantization, caches, checkpoints and the trainer.
 @_exported import GyroAutodiff
+@_exported import GyroCache
 @_exported import GyroCheckpoints
 @_exported import GyroDatasets
 @_exported import GyroExperiments

@@ -22,6 +22,10 @@ public enum CacheError: Error, Sendable, Equatable, CustomStringConvertible {
   case fingerprint(expected: String, got: String)
   /// A snapshot with a part missing, or of the wrong size in bytes.
   case snapshot(part: String, expected: Int, got: Int?)
+  /// A name (of `what`) that does not exist.
+  case unknown(String, String, nearest: String, known: [String])
+  /// A cache that has no straight-through gradient.
+  case untrainable(String, reason: String)
 
   public var description: String {
     switch self {
@@ -59,6 +63,14 @@ public enum CacheError: Error, Sendable, Equatable, CustomStringConvertible {
         + (got.map { "it has \($0)" } ?? "it is missing")
         + "; the file is damaged, build the cache "
         + "again from the text"
+    case .unknown(let what, let name, let nearest, let known):
+      return known.isEmpty
+        ? "there is no \(what) '\(name)', it has none; leave the part behind the colon out"
+        : "there is no \(what) '\(name)'; the nearest is '\(nearest)', known are "
+          + known.joined(separator: ", ")
+    case .untrainable(let cache, let reason):
+      return "training cannot go through the cache '\(cache)': \(reason); train with int8, int4, "
+        + "int3, int2 or their rotated forms without a window, and use '\(cache)' afterwards"
     }
   }
 }

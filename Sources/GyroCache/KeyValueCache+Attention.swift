@@ -8,11 +8,27 @@ extension KeyValueCache {
   ///   the rotary embedding.
   /// - Returns: `[queries, heads · headSize]`.
   public func attention(_ queries: Tensor) throws(CacheError) -> Tensor {
+    try weightedValues(weights(queries))
+  }
+
+  /// The weights of that sum, `[queries, heads, length]`.
+  public func weights(_ queries: Tensor) throws(CacheError) -> Tensor {
     guard queries.shape.rank == 2, queries.shape[0] <= length else {
       throw .extents("queries", expected: "of at most \(length) tokens", got: queries.shape)
     }
-    return try weightedValues(CacheAttention.weights(of: scores(queries), headSize: shape.headSize))
+    return CacheAttention.weights(of: try scores(queries), headSize: shape.headSize)
   }
+}
+
+// As the models call it.
+extension KeyValueCache {
+  public mutating func hold(keys: Tensor, values: Tensor) throws {
+    try append(keys: keys, values: values)
+  }
+
+  public func attentionWeights(_ queries: Tensor) throws -> Tensor { try weights(queries) }
+
+  public func attentionSums(_ weights: Tensor) throws -> Tensor { try weightedValues(weights) }
 }
 
 /// From scores to the weights of a causal softmax.

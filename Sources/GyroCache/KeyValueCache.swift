@@ -1,3 +1,4 @@
+public import GyroModels
 public import GyroTensors
 
 // What attention keeps of the past. A cache is two halves that can be combined freely: keys, which
@@ -5,8 +6,9 @@ public import GyroTensors
 // writes out its keys or values as floats again.
 
 /// Keys and values of one layer's attention, kept in few bits. Attention never materialises a
-/// dequantized cache.
-public protocol KeyValueCache: Sendable {
+/// dequantized cache. Llama generates and is evaluated through any of them: each is an
+/// `AttentionCache`.
+public protocol KeyValueCache: AttentionCache {
   /// Heads, their size, and how many tokens fit.
   var shape: CacheShape { get }
   /// Tokens held.

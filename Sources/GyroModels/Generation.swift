@@ -53,14 +53,35 @@ extension Llama {
     instrumentation: any Instrumentation = NoInstrumentation(),
     stop: Set<Int32> = [], _ receive: (Int32) -> Bool = { _ in true }
   ) -> [Int32] {
-    precondition(!prompt.isEmpty, "generate: the prompt needs at least one token")
     let capacity = min(configuration.context, prompt.count + count)
     var cache = GenerationCache(configuration, capacity: capacity)
+    // Nothing in a cache of floats throws.
+    return try! generate(
+      after: prompt, count: count, sampling: sampling, parameters,
+      instrumentation: instrumentation, through: &cache, stop: stop, receive)
+  }
+
+  /// Continues what `cache` holds with a prompt, one token at a time, through that cache.
+  ///
+  /// - Parameters:
+  ///   - cache: of one text; for each token but the last new one its keys and values are appended.
+  ///   - count: the most tokens to add; fewer when the context is full or `stop` is met.
+  ///   - receive: called with each token; return false to stop.
+  /// - Returns: the new tokens.
+  /// - Throws: what the caches of the layers throw, for example when they are full.
+  @discardableResult
+  public func generate(
+    after prompt: [Int32], count: Int, sampling: Sampling = .greedy, _ parameters: ParameterStore,
+    instrumentation: any Instrumentation = NoInstrumentation(),
+    through cache: inout GenerationCache, stop: Set<Int32> = [],
+    _ receive: (Int32) -> Bool = { _ in true }
+  ) throws -> [Int32] {
+    precondition(!prompt.isEmpty, "generate: the prompt needs at least one token")
     var random = RandomStream(seed: sampling.seed).derived("generation")
     var (tokens, next) = ([Int32](), prompt)
-    while tokens.count < count, cache.length + next.count <= capacity {
+    while tokens.count < count, cache.length + next.count <= configuration.context {
       let pass = ForwardPass(parameters, instrumentation: instrumentation)
-      let logits = self(
+      let logits = try self(
         TokenWindow(next, batch: 1, length: next.count), pass, continuing: &cache
       ).value
       let row = logits.count - configuration.vocabulary
@@ -93,7 +114,8 @@ extension Llama {
     var cache = GenerationCache(configuration, batch: batch, capacity: length)
     for position in 1..<max(length, 1) {
       let window = TokenWindow(rows.map { $0[position - 1] }, batch: batch, length: 1)
-      let logits = self(window, ForwardPass(parameters), continuing: &cache).value
+      // Nothing in a cache of floats throws.
+      let logits = try! self(window, ForwardPass(parameters), continuing: &cache).value
       logits.withElements { pointer in
         for row in 0..<batch {
           // Each row draws from a stream of its own: the text does not depend on the batch.

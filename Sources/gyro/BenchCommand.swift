@@ -8,12 +8,17 @@ struct BenchCommand: ParsableCommand {
     discussion: """
       'train' runs whole training steps of a 29.5-million-parameter Llama on batches of 8 × 256 \
       tokens in Float32, in bfloat16 pieces and under simulated INT8; 'matmul' runs the matrix \
-      products inside it; 'quantize' runs simulated quantization alone.
+      products inside it; 'quantize' runs simulated quantization alone; 'cache' attends to a long \
+      context; 'hadamard', 'cayley' and 'gptq' run the parts of rotations and of rounding by GPTQ.
 
         gyro bench train
         gyro bench train --only float32 --only w8a8 --steps 9 --json
       """,
-    subcommands: [BenchTrainCommand.self, BenchMatmulCommand.self, BenchQuantizeCommand.self],
+    subcommands: [
+      BenchTrainCommand.self, BenchMatmulCommand.self, BenchQuantizeCommand.self,
+      BenchCacheCommand.self, BenchHadamardCommand.self, BenchCayleyCommand.self,
+      BenchGPTQCommand.self,
+    ],
     defaultSubcommand: BenchTrainCommand.self)
 }
 

@@ -13,6 +13,11 @@ struct EvaluateCommand: ParsableCommand {
 
         gyro evaluate Checkpoints/novelist --text book.txt
         gyro evaluate runs/int8-qat-novelist/model --recipe runs/int8-qat-novelist/recipe.yaml
+        gyro evaluate Checkpoints/novelist --text book.txt --cache qjl:bits=3 --context 256
+
+      --cache computes as a text that grows would be computed: keys and values pass through the \
+      cache, at most 32 tokens at a time, and attention sees what it kept of them. Compare with \
+      --cache float32. 'gyro generate --help' lists all caches, 'gyro study cache' compares them.
       """)
 
   @Argument(help: "A checkpoint folder.", completion: .directory)
@@ -24,8 +29,15 @@ struct EvaluateCommand: ParsableCommand {
   var recipe: String?
   @Flag(help: "Round a float checkpoint to INT8 weights and activations first.")
   var quantized = false
-  @Option(help: "Tokens per window; the model's context, at most 512, when omitted.")
+  @Option(
+    name: [.customLong("length"), .customLong("context")],
+    help: "Tokens per window; the model's context, at most 512, when omitted.")
   var length: Int?
+  @Option(
+    help: ArgumentHelp(
+      "What keys and values are kept in; no cache when omitted.", valueName: "name:options"),
+    transform: CacheSpecification.init)
+  var cache: CacheSpecification?
   @Option(help: "Windows or images at most.")
   var limit: Int?
   @Option(help: "Tokens to sample when neither --text nor --recipe is given.")
@@ -65,6 +77,7 @@ struct EvaluateCommand: ParsableCommand {
       choices.quantized = quantized
       choices.length = length
       choices.limit = limit
+      choices.cache = cache
       let view = RunView(options)
       let report = try CheckpointEvaluation(
         URL(fileURLWithPath: checkpoint), on: data, choices, progress: view.show)
@@ -74,6 +87,7 @@ struct EvaluateCommand: ParsableCommand {
         try options.print(report)
       } else {
         Self.show(report)
+        if let cost = report.cache { options.note(cost.summary) }
       }
     }
   }
@@ -83,6 +97,7 @@ struct EvaluateCommand: ParsableCommand {
       Columns.row([
         ("arithmetic", 14), (report.quantized ? report.scheme ?? "quantized" : "float", 40),
       ]))
+    if let cost = report.cache { print(Columns.row([("cache", 14), (cost.cache, 40)])) }
     for (name, value) in report.figures.sorted(by: { $0.key < $1.key }) {
       let isCount = name == "tokens" || name == "images"
       print(Columns.row([(name, 14), (isCount ? "\(Int(value))" : Columns.decimal(value, 5), 40)]))
@@ -91,3 +106,12 @@ struct EvaluateCommand: ParsableCommand {
 }
 
 extension MatmulPrecision: ExpressibleByArgument {}
+
+extension CacheCost {
+  /// One line: what was kept, and what it takes.
+  var summary: String {
+    "cache \(cache): \(Columns.decimal(bitsPerElement, 3)) bits per element; "
+      + "\(bytes) bytes for \(tokens) tokens in \(layers) layers, float16 takes \(float16Bytes) "
+      + "(\(Columns.decimal(timesSmaller, 2))× as many)"
+  }
+}

@@ -12,6 +12,13 @@ struct GenerateCommand: ParsableCommand {
 
         gyro generate Checkpoints/novelist --prompt "It was a dark night" --tokens 100
         gyro generate Checkpoints/novelist --prompt "Emma" --temperature 0.8 --top-k 40 --seed 7
+        gyro generate Checkpoints/novelist --prompt "Emma" --cache turbo:bits=3
+
+      --cache keeps keys and values in few bits; attention works on the packed codes. Options stand \
+      behind a colon, as in qjl:rows=256,values=2; 'gyro study cache --help' explains them all. The \
+      summary counts bits and bytes of the buffers that were allocated. There are:
+
+      \(CacheFamily.overview)
       """)
 
   @Argument(help: "A checkpoint folder.", completion: .directory)
@@ -28,6 +35,11 @@ struct GenerateCommand: ParsableCommand {
   var seed: UInt64 = 0
   @Flag(help: "Round a float checkpoint to INT8 weights and activations first.")
   var quantized = false
+  @Option(
+    help: ArgumentHelp(
+      "What keys and values are kept in; Float32 when omitted.", valueName: "name:options"),
+    transform: CacheSpecification.init)
+  var cache: CacheSpecification?
   @OptionGroup var options: OutputOptions
 
   func validate() throws {
@@ -41,7 +53,7 @@ struct GenerateCommand: ParsableCommand {
   func run() throws {
     try reportingErrors {
       let generator = try TextGenerator(
-        URL(fileURLWithPath: checkpoint), quantized: quantized)
+        URL(fileURLWithPath: checkpoint), quantized: quantized, cache: cache)
       for warning in generator.warnings { options.warn(warning) }
       let sampling = Sampling(temperature: temperature, topK: topK, seed: seed)
       if options.json {
@@ -56,6 +68,7 @@ struct GenerateCommand: ParsableCommand {
         fflush(nil)
         options.note(
           "\(result.tokens.count) tokens, \(Columns.decimal(result.tokensPerSecond, 0)) tokens/s")
+        if let cost = result.cache { options.note(cost.summary) }
       }
     }
   }

@@ -5,7 +5,7 @@ public import Gyro
 struct StudyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "study",
-    abstract: "Reproduce what papers found about formats, rounding and ranges.",
+    abstract: "Reproduce what papers found about formats, rounding, ranges and caches.",
     discussion: """
       Studies need no data: they compute exactly, or draw what they need from a seed. Each prints \
       a table, --json prints one object, and --picture writes a picture that any browser shows.
@@ -13,9 +13,13 @@ struct StudyCommand: ParsableCommand {
         gyro study formats --picture formats.svg
         gyro study rounding --checkpoint Checkpoints/digits
         gyro study calibrators Checkpoints/novelist
+        gyro study cache Checkpoints/novelist --cache int4 --cache turbo:bits=3
+        gyro study johnson-lindenstrauss
       """,
     subcommands: [
       StudyFormatsCommand.self, StudyRoundingCommand.self, StudyCalibratorsCommand.self,
+      StudyOutliersCommand.self, StudyRotationsCommand.self, StudyCacheCommand.self,
+      StudyJohnsonLindenstraussCommand.self,
     ])
 }
 

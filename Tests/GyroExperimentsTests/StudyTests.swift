@@ -145,6 +145,62 @@ private func writeTinyClassifier(to folder: URL) throws {
     }
   }
 
+  @Test func theOutlierTwinStandsOutAndIsCalledOne() throws {
+    try withTemporaryFolder { folder in
+      try writeTinyModel(to: folder)
+      var options = OutlierStudy.Options()
+      options.size = 256
+      let study = try OutlierStudy(checkpoint: folder, options)
+      #expect(study.subject == "outlier twin of \(study.checkpoint)" && study.strength == 20)
+      #expect(study.largestLogitDifference < 1e-4 && study.tokens == 256)
+      #expect(study.rows.count == 13)
+      let down = study.rows.filter { $0.site.hasSuffix("down_proj.input") }
+      #expect(down.count == 2 && down.allSatisfy { $0.peakAfter > 10 && $0.peakBefore < 10 })
+      #expect(down.allSatisfy { $0.kurtosisAfter > $0.kurtosisBefore })
+      #expect(isPicture(study.picture))
+      #expect(
+        try keys(study)
+          == ["checkpoint", "largest_logit_difference", "rows", "strength", "subject", "tokens"])
+      #expect(
+        try keys(study.rows[0])
+          == ["kurtosis_after", "kurtosis_before", "peak_after", "peak_before", "site"])
+      options.strength = 40
+      let stronger = try OutlierStudy(checkpoint: folder, options)
+      #expect(stronger.rows.last!.peakAfter >= study.rows.last!.peakAfter)
+    }
+    try withTemporaryFolder { folder in
+      try writeTinyClassifier(to: folder)
+      #expect(throws: ExperimentError.self) { try OutlierStudy(checkpoint: folder) }
+    }
+  }
+
+  @Test func rotationsSpreadOverSeeds() throws {
+    try withTemporaryFolder { folder in
+      try writeTinyModel(to: folder)
+      var options = RotationStudy.Options()
+      options.size = 128
+      options.seeds = 3
+      options.steps = 4
+      options.strength = 20
+      let study = try RotationStudy(checkpoint: folder, options)
+      #expect(
+        study.methods.map(\.name)
+          == ["not rotated", "random orthogonal", "random Hadamard", "learned"])
+      #expect(study.methods.map(\.divergences.count) == [1, 3, 3, 3])
+      #expect(study.subject.hasPrefix("outlier twin of"))
+      for method in study.methods {
+        #expect(method.divergences.allSatisfy { $0 > 0 && $0.isFinite })
+        #expect(Set(method.divergences).count == method.divergences.count)
+      }
+      #expect(study.methods[3].divergences != study.methods[2].divergences)
+      #expect(isPicture(study.picture))
+      #expect(try keys(study) == ["checkpoint", "methods", "scheme", "subject"])
+      #expect(try keys(study.methods[1]) == ["divergences", "mean", "name", "range"])
+      options.scheme.rotations = nil
+      #expect(throws: ExperimentError.self) { try RotationStudy(checkpoint: folder, options) }
+    }
+  }
+
   @Test func whatCannotBeStudiedSaysWhy() throws {
     try withTemporaryFolder { folder in
       let configuration = ImageModelConfiguration(.lenet, image: [1, 12, 12], classes: 10)

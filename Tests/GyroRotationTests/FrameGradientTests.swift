@@ -9,12 +9,33 @@ import Testing
 @testable import GyroRotation
 
 /// The paper's way to a rotation's gradient: every quantized activation is turned by `R` and turned
-/// back, `Q(x F) F⁻¹`, in front of unturned weights, and the tape differentiates both products.
+/// back, `Q(x F) F⁻¹`, in front of unturned weights, and the tape differentiates both products; so is
+/// every weight at both sides, if weights are in the loop.
 private struct TurnedActivations: Instrumentation {
   let plan: QuantizationPlan
   let frames: LlamaFrames
+  var turnsWeights = false
 
-  func weight(_ value: Variable, of: Parameter, _ pass: ForwardPass) -> Variable { value }
+  func weight(_ value: Variable, of parameter: Parameter, _ pass: ForwardPass) -> Variable {
+    guard turnsWeights, plan.quantizer(at: parameter.path) != nil,
+      let sides = frames.tensors[parameter.path]
+    else { return value }
+    var x = value
+    for side in sides { x = turned(x, side, pass, back: false) }
+    x = plan.weight(x, of: parameter, pass)
+    for side in sides.reversed() { x = turned(x, side, pass, back: true) }
+    return x
+  }
+
+  private func turned(
+    _ x: Variable, _ side: FrameSide, _ pass: ForwardPass, back: Bool
+  ) -> Variable {
+    var x = side.isRows ? x.permuted([1, 0]) : x
+    for factor in back ? side.factors.reversed() : side.factors {
+      x = turned(x, factor, pass, back: back)
+    }
+    return side.isRows ? x.permuted([1, 0]) : x
+  }
 
   func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
     guard let factors = frames.sites[site.path], plan.quantizer(at: site.path) != nil else {
@@ -109,13 +130,15 @@ struct FrameGradientTests {
 
   @Test(
     "What quantization changed gives the gradient that turning every activation there and back gives",
-    arguments: [false, true])
-  func equalsTheLongWay(hasNorms: Bool) throws {
+    arguments: [false, true], [false, true])
+  func equalsTheLongWay(hasNorms: Bool, quantizesWeights: Bool) throws {
     let (model, configuration, base) = try model { $0.queryKeyNorm = hasNorms }
+    var scheme = scheme
+    if quantizesWeights { scheme.weights = QuantizationRule(format: "int4") }
     let plan = try QuantizationPlan(scheme, for: base)
     let learning = try RotationLearning(
       plan, configuration, base: base, scalings: Set(ScalingPair.allCases),
-      quantizesWeights: false, precision: .float32)
+      quantizesWeights: quantizesWeights, precision: .float32)
     var merged = base
     learning.start(&merged, .hadamard(seed: 11))
     // Factors away from 1, so that every order of factors shows.
@@ -132,7 +155,9 @@ struct FrameGradientTests {
     }
     let short = try gradients(model, merged, learning)
     let long = try gradients(
-      model, turned, TurnedActivations(plan: plan, frames: learning.frames))
+      model, turned,
+      TurnedActivations(
+        plan: plan, frames: learning.frames, turnsWeights: quantizesWeights))
     #expect(abs(short.loss - long.loss) < 1e-4 * abs(long.loss))
     for path in learning.frames.learnedPaths {
       let (a, b) = (
@@ -141,6 +166,27 @@ struct FrameGradientTests {
       let difference = (a - b).magnitude().maximum()
       #expect(difference < 2e-3 * max(b.magnitude().maximum(), 1e-3), "\(path)")
     }
+  }
+
+  @Test("Weights alone teach rotations when activations stay float")
+  func weightsAlone() throws {
+    let (model, configuration, base) = try model()
+    let plan = try QuantizationPlan(
+      QuantizationScheme(
+        weights: QuantizationRule(format: "int3"), rotations: RotationRule([.residual, .values])),
+      for: base)
+    func gradients(quantizesWeights: Bool) throws -> Gradients {
+      let learning = try RotationLearning(
+        plan, configuration, base: base, scalings: [.feedForward],
+        quantizesWeights: quantizesWeights, precision: .float32)
+      var merged = base
+      learning.start(&merged, .hadamard(seed: 11))
+      return try self.gradients(model, merged, learning).gradients
+    }
+    let found = try gradients(quantizesWeights: true)
+    for path: ParameterPath in [
+      "rotation.r1", "rotation.layers.1.r2", "rotation.layers.0.scaling.feed-forward",
+    ] { #expect(found[path]!.magnitude().maximum() > 1e-4, "\(path)") }
   }
 
   /// What of a gradient moves a rotation: the skew part in the coordinates of the rotation.

@@ -1,6 +1,7 @@
 public import GyroModels
 import GyroOptimization
 import GyroQuantization
+import GyroRotation
 import GyroTensors
 import GyroTraining
 
@@ -50,17 +51,24 @@ public struct TrainingBenchmark: Sendable {
     case nvfp4
     /// INT2 weights in groups of 32 with learned steps, INT8 activations per token.
     case w2lsq = "w2-lsq"
+    /// Learning R1 and R2 by Cayley SGD under W16A4KV4: frozen weights, activations, keys and values
+    /// in INT4 with zero points.
+    case rotation
+    /// The same in bfloat16 pieces.
+    case rotationSplitBFloat16 = "rotation-split-bfloat16"
+
+    var learnsRotations: Bool { self == .rotation || self == .rotationSplitBFloat16 }
 
     var precision: MatmulPrecision {
       switch self {
-      case .tiledFloat32: .tiledFloat32
-      case .splitBFloat16, .w8a8SplitBFloat16: .splitBFloat16
+      case .tiledFloat32, .rotation: .tiledFloat32
+      case .splitBFloat16, .w8a8SplitBFloat16, .rotationSplitBFloat16: .splitBFloat16
       default: .float32
       }
     }
 
     /// What is quantized; nil for a float step.
-    var scheme: QuantizationScheme? {
+    func scheme(headSize: Int) -> QuantizationScheme? {
       func pair(_ weights: QuantizationRule, _ activations: QuantizationRule) -> QuantizationScheme
       {
         QuantizationScheme(weights: weights, activations: activations)
@@ -83,6 +91,15 @@ public struct TrainingBenchmark: Sendable {
       case .w2lsq:
         return pair(
           QuantizationRule(format: "int2", granularity: .group(32), estimator: "lsq"), tokens)
+      case .rotation, .rotationSplitBFloat16:
+        let heads = QuantizationRule(
+          format: "int4", granularity: .head(size: headSize), isSymmetric: false)
+        // The rule for weights says which inputs are quantized; learning leaves weights float.
+        return QuantizationScheme(
+          weights: QuantizationRule(format: "int4", granularity: .channel),
+          activations: QuantizationRule(format: "int4", granularity: .token, isSymmetric: false),
+          keys: heads, values: heads, keep: ["lm_head"],
+          rotations: RotationRule([.residual, .values]))
       }
     }
   }
@@ -126,10 +143,22 @@ public struct TrainingBenchmark: Sendable {
     ResidentMemory.resetPeak()
     let (model, initial) = Llama.initialized(workload.configuration, seed: 0)
     var store = initial
-    let plan = try arithmetic.scheme.map { try QuantizationPlan($0, for: store) }
+    let plan = try arithmetic.scheme(headSize: workload.configuration.headSize).map {
+      try QuantizationPlan($0, for: store)
+    }
+    let learning =
+      arithmetic.learnsRotations
+      ? try RotationLearning(
+        plan!, workload.configuration, base: store, quantizesWeights: false,
+        precision: arithmetic.precision) : nil
+    learning?.start(&store, .hadamard(seed: 0))
     try plan?.prepare(&store)
-    let instrumentation: any Instrumentation = plan ?? NoInstrumentation()
-    var optimizer = try Optimizer(AdamW(), for: store)
+    var instrumentation: any Instrumentation = plan ?? NoInstrumentation()
+    if let learning { instrumentation = learning }
+    let trainable: PathPattern = learning == nil ? "*" : RotationLearning.pattern
+    var rule: any UpdateRule = AdamW()
+    if learning != nil { rule = CayleySGD() }
+    var optimizer = try Optimizer(rule, for: store, trainable: trainable)
     let (tokens, targets) = batch()
     var seconds: [Double] = []
     var losses: [Float] = []
@@ -138,11 +167,12 @@ public struct TrainingBenchmark: Sendable {
       let duration = try clock.measure {
         let result = try differentiate(
           store, mode: .training(step: step), instrumentation: instrumentation,
-          precision: arithmetic.precision
+          precision: arithmetic.precision, trainable: trainable.matches
         ) { pass in model.nextTokenLoss(tokens, targets: targets, pass) }
         losses.append(result.loss)
-        _ = try optimizer.step(&store, result.gradients, rate: 1e-4)
+        _ = try optimizer.step(&store, result.gradients, rate: learning == nil ? 1e-4 : 1.5)
         plan?.constrain(&store)
+        learning?.merge(into: &store)
       }
       let time = duration / .seconds(1)
       progress(step, time)

@@ -175,8 +175,9 @@ extension Experiment {
     let lengths = recipe.stages.compactMap { stage in
       switch stage {
       case .calibrate(let stage): stage.length ?? usual
-      case .rotate(let stage): stage.learning.length
-      case .ladder(let stage): stage.rungs.map(\.learning.length).max()
+      // Ranges that are found once are found anew for the rotated model.
+      case .rotate(let stage): max(stage.learning.length, usual)
+      case .ladder(let stage): max(stage.rungs.map(\.learning.length).max() ?? 1, usual)
       case .gptq(let stage): stage.length ?? usual
       case .outliers: usual
       default: nil

@@ -52,7 +52,7 @@ extension Experiment {
     let task = try load(say)
     for warning in task.warnings { progress(.note(warning)) }
     let context = RunContext(
-      recipe: recipe, folder: folder, interruption: interruption, progress: progress,
+      recipe: recipe, base: base, folder: folder, interruption: interruption, progress: progress,
       reporter: reporter)
     return try Self.run(task, context)
   }
@@ -79,10 +79,17 @@ extension Experiment {
 /// What the stages of one run share.
 struct RunContext {
   let recipe: Recipe
+  /// What relative paths of the recipe start from.
+  let base: URL
   let folder: RunFolder
   let interruption: Interruption?
   let progress: (ExperimentEvent) -> Void
   let reporter: ((_ label: String, _ unit: String) -> any TrainingCallback)?
+
+  /// A file that the recipe names.
+  func url(_ path: String) -> URL {
+    path.hasPrefix("/") ? URL(filePath: path) : base.appending(path: path)
+  }
 
   /// Says how far work has come, and stops it when somebody asked for that.
   func working(_ label: String, _ done: Int, _ total: Int) throws {

@@ -46,6 +46,12 @@ extension Recipe {
       }
     case .classifier: break
     }
+    for (index, stage) in stages.enumerated() {
+      for (key, path) in stage.rotationFiles {
+        _ = try resolver.existing(
+          path, "stages[\(index)].\(key)", "there is no file of rotations here")
+      }
+    }
     return Experiment(
       recipe: self, base: base, modelFolder: modelFolder, tokenizerFile: tokenizerFile,
       tokenizerTexts: tokenizerTexts,

@@ -10,6 +10,8 @@ public enum ExperimentError: Error, Sendable, Equatable, CustomStringConvertible
   case tooLittleText(source: String, tokens: Int, needed: Int)
   /// The model and what is done with it do not fit.
   case unfit(what: String, reason: String)
+  /// Rotations that were learned against another scheme.
+  case otherScheme(file: String, expected: String, got: String)
   /// What was written does not compute what was measured.
   case exportDiffers(folder: String, figure: String, expected: Double, got: Double)
 
@@ -27,6 +29,9 @@ public enum ExperimentError: Error, Sendable, Equatable, CustomStringConvertible
       "\(source) gives \(tokens) tokens, but one window needs \(needed); add text or lower 'length'"
     case .unfit(let what, let reason):
       "\(what): \(reason)"
+    case .otherScheme(let file, let expected, let got):
+      "\(file): the rotations were learned against scheme \(got), the run uses \(expected); learn "
+        + "them again under this scheme, or run under theirs"
     case .exportDiffers(let folder, let figure, let expected, let got):
       "the checkpoint written to \(folder) does not compute what was measured before: \(figure) is "
         + "\(got) when read back, \(expected) before. Do not use it"

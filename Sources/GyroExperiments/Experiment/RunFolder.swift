@@ -45,7 +45,7 @@ struct RunFolder {
     let names = (try? manager.contentsOfDirectory(atPath: url.path)) ?? []
     let own: Set<String> = [
       "recipe.yaml", "results.json", "report.html", "state.json", "metrics.jsonl", "checkpoints",
-      "pictures",
+      "pictures", RotationFile.name,
     ]
     for name in names
     where own.contains(name) || name.hasPrefix("events.out.tfevents.")

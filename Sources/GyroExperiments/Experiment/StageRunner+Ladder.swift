@@ -15,18 +15,29 @@ extension StageRunner {
     parts.append(try measured(subject, "not rotated"))
     let rounded = parts[0].figures["loss"] ?? 0
     var best = (rung: 0, loss: rounded, state: kept)
+    var pictured:
+      (loss: Double, label: String, role: SeriesRole, quality: ActivationQuality.Report)?
     for (number, rung) in stage.rungs.enumerated() {
       let found = try rotate(rung, StagePlace(index, rung: number))
       try turn(quantized: true)
       var part = try measured(subject, rung.label)
       let loss = part.figures["loss"] ?? .infinity
-      part.figures["recovered"] = (rounded - loss) / (rounded - float)
+      if rounded > float { part.figures["recovered"] = (rounded - loss) / (rounded - float) }
       part.figures.merge(found.figures) { measured, _ in measured }
       parts.append(part)
       if loss < best.loss { best = (number + 1, loss, kept) }
+      if let quality = qualityAfter, loss < pictured?.loss ?? .infinity {
+        pictured = (loss, rung.label, rung.role, quality)
+      }
     }
     keep(best.state)
     result.parts = parts
+    try drawLadder(stage, StagePlace(index), parts)
+    if let before = qualityBefore, let pictured {
+      try draw(
+        StagePlace(index), stage.label, before, pictured.quality,
+        names: ("not rotated", pictured.label), role: pictured.role)
+    }
     result.figures = ["best_rung": Double(best.rung)]
     context.progress(
       .note(

@@ -19,6 +19,10 @@ struct StageRunner<T: ExperimentTask> {
   /// The model before its rotations were merged; nil when none are.
   var beforeRotation: ParameterStore?
   var isRotated: Bool
+  /// What flows through the model before its rotations, once somebody has looked.
+  var qualityBefore: ActivationQuality.Report?
+  /// What flows through it after the newest ones.
+  var qualityAfter: ActivationQuality.Report?
   var isQuantized = false
   /// Whether quantizers have to be prepared: they never were, or float training has changed the
   /// weights since. A quantized checkpoint comes with the ranges of its activations.
@@ -47,7 +51,10 @@ struct StageRunner<T: ExperimentTask> {
     isRotated = task.initialScheme?.rotations != nil
     teacher = FloatModel(parameters: task.initial)
     if isRotated, let rotatedPlan { teacher.instrumentation = rotatedPlan.online }
-    if let plan = rotatedPlan { context.progress(.resolved(plan)) }
+    if let plan = rotatedPlan {
+      context.progress(.resolved(plan))
+      for note in recipe.notes(on: plan, for: task.llama) { context.progress(.note(note)) }
+    }
     results = ExperimentResults(
       name: recipe.name, description: recipe.description, scheme: recipe.scheme?.summary,
       schemeFingerprint: recipe.scheme?.fingerprint, precision: recipe.precision.rawValue,
@@ -92,7 +99,7 @@ struct StageRunner<T: ExperimentTask> {
     case .rotate(let stage): return try rotate(stage, StagePlace(index))
     case .ladder(let stage): return try climb(stage, index)
     case .gptq(let stage): return try compensate(stage)
-    case .outliers(let stage): return try liftOutliers(stage)
+    case .outliers(let stage): return try liftOutliers(stage, StagePlace(index))
     case .export(let stage): return try export(stage)
     }
   }
@@ -121,7 +128,7 @@ struct StageRunner<T: ExperimentTask> {
     case .rotate(let stage): try skip(stage, StagePlace(index))
     case .ladder(let stage): try skip(stage, index, result)
     case .gptq(let stage): _ = try compensate(stage)
-    case .outliers(let stage): _ = try liftOutliers(stage)
+    case .outliers(let stage): _ = try liftOutliers(stage, nil)
     case .compare, .export: break
     }
     results.stages.append(result)

@@ -1,4 +1,5 @@
 public import Foundation
+public import GyroCache
 import GyroCheckpoints
 import GyroDatasets
 import GyroModels
@@ -27,6 +28,8 @@ public struct CheckpointEvaluation: Sendable, Encodable {
     public var length: Int?
     /// Windows or images at most.
     public var limit: Int?
+    /// What keys and values are kept in; nil computes without a cache.
+    public var cache: CacheSpecification?
 
     public init() {}
   }
@@ -38,6 +41,8 @@ public struct CheckpointEvaluation: Sendable, Encodable {
   public let precision: String
   /// By name: `loss`, `perplexity`, `accuracy`, `tokens`, …
   public let figures: [String: Double]
+  /// What the caches of one window occupy; nil without a cache.
+  public let cache: CacheCost?
   public let warnings: [String]
 
   /// Evaluates a checkpoint folder.
@@ -49,6 +54,11 @@ public struct CheckpointEvaluation: Sendable, Encodable {
     let stage = EvaluateStage(
       label: "evaluating", quantized: nil, limit: options.limit, length: options.length)
     if ImageModel.isImageModel(checkpoint) {
+      guard options.cache == nil else {
+        throw ExperimentError.unfit(
+          what: checkpoint.relativePath,
+          reason: "an image classifier has no keys and values; leave --cache out")
+      }
       guard case .recipe(var experiment) = data else {
         throw ExperimentError.unfit(
           what: checkpoint.relativePath,
@@ -69,6 +79,8 @@ public struct CheckpointEvaluation: Sendable, Encodable {
     if let length = options.length {
       try LanguageTask.check(length: length, of: stage.label, language.configuration)
     }
+    // Before any text is read or sampled.
+    _ = try options.cache?.make(CacheShape(language.configuration, capacity: 1))
     let text = try Self.text(data, language, checkpoint, stage, base, progress)
     let task = LanguageTask(
       language: language, training: nil, calibration: nil, evaluation: text)
@@ -81,6 +93,7 @@ public struct CheckpointEvaluation: Sendable, Encodable {
   ) throws {
     let scheme = task.initialScheme ?? (options.quantized ? QuantizationScheme.int8 : nil)
     var arithmetic = Arithmetic(precision: options.precision)
+    arithmetic.cache = options.cache
     var parameters = task.initial
     if let scheme {
       let plan = try QuantizationPlan(scheme, for: task.initial)
@@ -95,6 +108,15 @@ public struct CheckpointEvaluation: Sendable, Encodable {
     quantized = scheme != nil
     self.scheme = scheme?.summary
     precision = options.precision.rawValue
+    if let specification = options.cache, let llama = task.llama {
+      cache = try CacheCost(
+        specification,
+        CacheShape(
+          llama, capacity: stage.length ?? LanguageTask.evaluationLength(llama)),
+        layers: llama.layers)
+    } else {
+      cache = nil
+    }
     warnings = task.warnings
   }
 

@@ -1,4 +1,5 @@
 public import Foundation
+public import GyroCache
 import GyroCheckpoints
 public import GyroModels
 import GyroQuantization
@@ -12,9 +13,12 @@ public struct TextGenerator {
     public let text: String
     public let tokens: [Int32]
     public let tokensPerSecond: Double
+    /// What the caches occupy with room for the prompt and all that was asked for; nil for the
+    /// model's own, in Float32.
+    public let cache: CacheCost?
 
     enum CodingKeys: String, CodingKey {
-      case prompt, text, tokens
+      case prompt, text, tokens, cache
       case tokensPerSecond = "tokens_per_second"
     }
   }
@@ -23,11 +27,15 @@ public struct TextGenerator {
   private let tokenizer: Tokenizer
   private let plan: QuantizationPlan?
   private let parameters: ParameterStore
+  private let cache: CacheSpecification?
 
-  /// - Parameter quantized: rounds a float checkpoint to INT8; one that records a scheme is always
-  ///   computed under it.
-  /// - Throws: what reading the model throws.
-  public init(_ checkpoint: URL, quantized: Bool = false) throws {
+  /// - Parameters:
+  ///   - quantized: rounds a float checkpoint to INT8; one that records a scheme is always computed
+  ///     under it.
+  ///   - cache: what keys and values are kept in; Float32 when nil.
+  /// - Throws: what reading the model throws, and `CacheError` for a cache that cannot serve its heads.
+  public init(_ checkpoint: URL, quantized: Bool = false, cache: CacheSpecification? = nil) throws {
+    self.cache = cache
     language = try LanguageModel(contentsOf: checkpoint)
     guard let tokenizer = language.tokenizer else {
       throw ExperimentError.unfit(
@@ -39,6 +47,7 @@ public struct TextGenerator {
     let plan = try scheme.map { try QuantizationPlan($0, for: float) }
     parameters = try plan?.frozen(float) ?? float
     self.plan = plan
+    _ = try cache?.make(CacheShape(language.configuration, capacity: 1))
   }
 
   /// What the user should know about the checkpoint.
@@ -46,7 +55,8 @@ public struct TextGenerator {
 
   /// Continues a prompt.
   /// - Parameter receive: called with each piece of text as it comes.
-  /// - Throws: `ExperimentError.unfit` when the prompt gives no token or more than the context.
+  /// - Throws: `ExperimentError.unfit` when the prompt gives no token or more than the context;
+  ///   `CacheError` for keys or values that the cache cannot hold.
   public func generate(
     _ prompt: String, tokens count: Int, _ sampling: Sampling, _ receive: (String) -> Void
   ) throws -> Continuation {
@@ -69,11 +79,20 @@ public struct TextGenerator {
       text += piece
       if !piece.isEmpty { receive(piece) }
     }
+    let capacity = min(context, ids.count + count)
+    var past = GenerationCache(language.configuration, capacity: capacity)
+    var cost: CacheCost?
+    if let cache {
+      past = try GenerationCache(cache, for: language.configuration, capacity: capacity)
+      cost = try CacheCost(
+        cache, CacheShape(language.configuration, capacity: capacity),
+        layers: language.configuration.layers)
+    }
     let started = ContinuousClock.now
-    let added = language.model.generate(
+    let added = try language.model.generate(
       after: ids, count: count, sampling: sampling, parameters,
       instrumentation: plan.map { $0 as any Instrumentation } ?? NoInstrumentation(),
-      stop: Set(language.configuration.endOfText.map(Int32.init))
+      through: &past, stop: Set(language.configuration.endOfText.map(Int32.init))
     ) { token in
       take(decoder.append(token))
       return true
@@ -82,6 +101,6 @@ public struct TextGenerator {
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     return Continuation(
       prompt: prompt, text: text, tokens: added,
-      tokensPerSecond: Double(added.count) / max(seconds, 1e-9))
+      tokensPerSecond: Double(added.count) / max(seconds, 1e-9), cache: cost)
   }
 }

@@ -218,9 +218,14 @@ extension StageRecipe {
 extension RotateStage {
   fileprivate var pairs: [(Node, Node)] {
     var pairs: [(Node, Node)] = [
-      ("label", word(label)), ("start", word(start.rawValue)), ("seed", number(seed)),
-      ("candidates", number(candidates)), ("candidate-batches", number(candidateBatches)),
+      ("label", word(label)), ("seed", number(seed)),
+      ("candidate-batches", number(candidateBatches)), ("stop-above", number(stopAbove)),
     ]
+    if let from {
+      pairs.append(("from", word(from)))
+    } else {
+      pairs += [("start", word(start.rawValue)), ("candidates", number(candidates))]
+    }
     if let local { pairs.append(("local", word(local.rawValue))) }
     return pairs + [
       ("local-steps", number(localSteps)), ("local-rate", number(localRate)),

@@ -3,12 +3,17 @@ import GyroRotation
 extension RotateStage {
   init(_ reader: RecipeReader, default name: String) throws(RecipeError) {
     let map = try reader.mapping([
-      "label", "start", "seed", "candidates", "candidate-batches", "local", "local-steps",
+      "label", "from", "start", "seed", "candidates", "candidate-batches", "local", "local-steps",
       "local-rate", "scalings", "quantize-weights", "optimizer", "scaling-rate", "steps", "rate",
       "schedule", "warmup", "floor", "batch", "length", "loss", "temperature", "momentum", "clip",
-      "accumulate", "checkpoint-every",
+      "accumulate", "checkpoint-every", "stop-above",
     ])
     label = try map["label"]?.string() ?? name
+    from = try map["from"]?.string()
+    if let reader = map["from"], map["start"] != nil || map["candidates"] != nil {
+      throw .conflict(
+        reader.place, reason: "rotations begin with a file, or with 'start' and 'candidates'")
+    }
     start = try map.name("start", "start", default: .hadamard)
     seed = try map.integer("seed", 0...Int(Int32.max), default: 0)
     candidates = try map.integer("candidates", 1...10_000, default: 1)
@@ -29,6 +34,7 @@ extension RotateStage {
     }
     quantizesWeights = try map.flag("quantize-weights", default: false)
     optimizer = try map.name("optimizer", "optimizer", default: .cayleyAdam)
+    stopAbove = try map.number("stop-above", 0...1e9, default: 3)
     scalingRate = try map.number("scaling-rate", 0...1000, default: 0.01)
     let isPublished = optimizer == .published
     learning = TrainStage(

@@ -5,7 +5,7 @@ public import GyroRotation
 /// end. The float model computes the same before and after. A second `rotate` begins again from the
 /// model as it was before the first.
 public struct RotateStage: Sendable, Equatable {
-  /// What rotations begin as.
+  /// What rotations begin as when there is no file.
   public enum Start: String, Sendable, CaseIterable { case identity, hadamard, orthogonal }
   /// How rotations move along their gradients.
   public enum Rule: String, Sendable, CaseIterable {
@@ -18,6 +18,8 @@ public struct RotateStage: Sendable, Equatable {
   }
 
   public var label: String
+  /// A file of rotations, of this model and scheme, to begin with instead of `start`.
+  public var from: String?
   public var start: Start
   /// Seed of random starts.
   public var seed: Int
@@ -37,8 +39,25 @@ public struct RotateStage: Sendable, Equatable {
   public var optimizer: Rule
   /// Adam's rate for scaling pairs and learned clipping.
   public var scalingRate: Double
+  /// Learning stops, and goes back to the best rotations there were, when the loss rises above this
+  /// multiple of its first value; 0 lets it rise.
+  public var stopAbove: Double
   /// Learning end to end; `steps` may be 0, then the start is merged.
   public var learning: TrainStage
+}
+
+extension StageRecipe {
+  /// The files of rotations that a stage begins with, by the key that names them.
+  var rotationFiles: [(key: String, path: String)] {
+    switch self {
+    case .rotate(let stage): stage.from.map { [("rotate.from", $0)] } ?? []
+    case .ladder(let stage):
+      stage.rungs.enumerated().compactMap { index, rung in
+        rung.from.map { ("ladder.rungs[\(index)].from", $0) }
+      }
+    default: []
+    }
+  }
 }
 
 /// Rotates in several ways, one after the other, measures each after rounding, and keeps the best —

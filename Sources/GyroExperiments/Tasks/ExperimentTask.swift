@@ -1,5 +1,6 @@
 import Foundation
 import GyroAutodiff
+import GyroCache
 import GyroCheckpoints
 import GyroModels
 import GyroQuantization
@@ -113,6 +114,8 @@ struct Arithmetic {
   var precision: MatmulPrecision = .float32
   /// The float model a quantized one is compared with.
   var teacher: FloatModel? = nil
+  /// What a language model keeps its keys and values in; nil computes without a cache.
+  var cache: CacheSpecification? = nil
 
   /// The float scores that a model's scores are compared with; nil without a teacher.
   func wanted(_ scores: (ForwardPass) -> Variable) -> Tensor? {

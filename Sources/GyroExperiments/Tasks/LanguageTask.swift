@@ -1,5 +1,6 @@
 import Foundation
 import GyroAutodiff
+import GyroCache
 import GyroCheckpoints
 import GyroDatasets
 import GyroModels
@@ -165,9 +166,11 @@ enum LanguageEvaluation {
   ) throws -> [String: Double] {
     var (sum, divergence, count) = (0.0, 0.0, 0)
     let total = batches.reduce(0) { $0 + $1.targets.count }
+    let caches = try arithmetic.cache.map { try EmptyCaches($0, model, batches) }
     for batch in batches {
       let pass = arithmetic.pass(parameters)
-      let logits = model(TokenWindow(batch), pass)
+      let logits =
+        try caches.map { try $0.logits(batch, pass) } ?? model(TokenWindow(batch), pass)
       if let fault = pass.fault { throw fault }
       let size = Double(batch.targets.count)
       sum += Double(logits.crossEntropy(targets: batch.targets).value.item) * size
@@ -181,5 +184,22 @@ enum LanguageEvaluation {
     var figures = ["loss": loss, "perplexity": exp(loss), "tokens": Double(count)]
     if arithmetic.teacher != nil { figures["divergence"] = divergence / Double(max(count, 1)) }
     return figures
+  }
+}
+
+/// Empty caches that every window of an evaluation begins with.
+private struct EmptyCaches {
+  private let model: Llama
+  private let empty: any AttentionCache
+
+  init(_ specification: CacheSpecification, _ model: Llama, _ batches: [TokenBatch]) throws {
+    self.model = model
+    empty = try specification.make(
+      CacheShape(model.configuration, capacity: batches.map(\.length).max() ?? 1))
+  }
+
+  func logits(_ batch: TokenBatch, _ pass: ForwardPass) throws -> Variable {
+    var cache = GenerationCache(model.configuration, batch: batch.batch) { _ in empty }
+    return try model(TokenWindow(batch), pass, continuing: &cache)
   }
 }

@@ -14,10 +14,7 @@ extension Llama {
 
   /// The hidden states `[batch, length, hidden]` that the first block sees.
   public func embed(_ tokens: TokenWindow, _ pass: ForwardPass) -> Variable {
-    precondition(
-      tokens.length <= configuration.context,
-      "Llama: \(tokens.length) tokens exceed the context of \(configuration.context)")
-    return pass(embedding(tokens, pass), at: embedded)
+    embedded(tokens, pass, startingAt: 0)
   }
 
   /// The hidden states after block `index`, 0 or more.

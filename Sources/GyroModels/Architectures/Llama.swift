@@ -58,8 +58,9 @@ public struct Llama: Module {
 
   /// Logits `[batch, length, vocabulary]`: the scores of what follows each token.
   public func callAsFunction(_ tokens: TokenWindow, _ pass: ForwardPass) -> Variable {
-    var cache: [LayerCache]? = nil
-    return logits(tokens, pass, &cache)
+    logits(embedded(tokens, pass, startingAt: 0), pass) { hidden, block, _ in
+      pass.block(hidden) { block($0, $1) }
+    }
   }
 
   /// The mean cross-entropy, in nats, of each token's successor.
@@ -71,40 +72,38 @@ public struct Llama: Module {
   }
 
   /// Logits for tokens that continue those in `cache`, whose keys and values are appended to it.
+  ///
+  /// - Throws: what the caches of the layers throw; floats throw nothing. After an error the cache
+  ///   is of no further use.
   public func callAsFunction(
     _ tokens: TokenWindow, _ pass: ForwardPass, continuing cache: inout GenerationCache
-  ) -> Variable {
-    precondition(
-      cache.length + tokens.length <= configuration.context,
-      "Llama: \(cache.length) cached and \(tokens.length) new tokens do not fit the context "
-        + "of \(configuration.context)")
-    var layers: [LayerCache]? = cache.layers
+  ) throws -> Variable {
+    var layers = cache.layers
     cache.layers = []  // so that appending happens in place
-    let result = logits(tokens, pass, &layers)
-    cache.layers = layers!
-    return result
+    defer { cache.layers = layers }
+    let start = layers.first?.length ?? 0
+    return try logits(embedded(tokens, pass, startingAt: start), pass) { hidden, block, index in
+      try block.extending(&layers[index], hidden, pass)
+    }
   }
 
-  private func logits(
-    _ tokens: TokenWindow, _ pass: ForwardPass, _ caches: inout [LayerCache]?
-  ) -> Variable {
-    let start = caches?.first?.length ?? 0
+  /// The hidden states of tokens from position `start` on.
+  func embedded(_ tokens: TokenWindow, _ pass: ForwardPass, startingAt start: Int) -> Variable {
     precondition(
       start + tokens.length <= configuration.context,
-      "Llama: \(tokens.length) tokens exceed the context of \(configuration.context)")
-    var hidden = pass(embedding(tokens, pass), at: embedded)
-    for (index, block) in blocks.enumerated() {
-      if caches == nil {
-        hidden = pass.block(hidden) { block($0, $1) }
-      } else {
-        hidden = block.extending(&caches![index], hidden, pass)
-      }
-    }
-    let seen = pass(norm(hidden, pass), at: headInput)
-    let logits =
-      head?(seen: seen, pass)
-      ?? seen.linear(weight: pass(embedding.weight), precision: pass.precision)
-    return pass(logits, at: scores)
+      "Llama: \(tokens.length) tokens after \(start) exceed the context of "
+        + "\(configuration.context)")
+    return pass(embedding(tokens, pass), at: embedded)
+  }
+
+  /// Logits of hidden states that every block takes further.
+  private func logits(
+    _ hidden: Variable, _ pass: ForwardPass,
+    _ step: (Variable, LlamaBlock, Int) throws -> Variable
+  ) rethrows -> Variable {
+    var hidden = hidden
+    for (index, block) in blocks.enumerated() { hidden = try step(hidden, block, index) }
+    return head(hidden, pass)
   }
 }
 
@@ -130,8 +129,10 @@ struct LlamaBlock: Module {
     feeding(hidden + attention(inputNorm(hidden, pass), pass), pass)
   }
 
-  func extending(_ cache: inout LayerCache, _ hidden: Variable, _ pass: ForwardPass) -> Variable {
-    feeding(hidden + attention.extending(&cache, inputNorm(hidden, pass), pass), pass)
+  func extending(
+    _ cache: inout LayerCache, _ hidden: Variable, _ pass: ForwardPass
+  ) throws -> Variable {
+    feeding(hidden + (try attention.extending(&cache, inputNorm(hidden, pass), pass)), pass)
   }
 
   private func feeding(_ sum: Variable, _ pass: ForwardPass) -> Variable {

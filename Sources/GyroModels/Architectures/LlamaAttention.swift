@@ -49,10 +49,51 @@ struct LlamaAttention: Module {
   }
 
   /// Attention of new positions to the cached ones and themselves; the cache grows by them.
-  func extending(_ cache: inout LayerCache, _ x: Variable, _ pass: ForwardPass) -> Variable {
+  func extending(
+    _ cache: inout LayerCache, _ x: Variable, _ pass: ForwardPass
+  ) throws -> Variable {
     let (q, k, v) = projections(x, pass, startingAt: cache.length)
-    let (keys, values) = cache.appending(keys: k.value, values: v.value)
+    guard cache.floats != nil else {
+      return output(try attend(q, k, v, through: &cache.kept, pass), pass)
+    }
+    let (keys, values) = cache.floats!.appending(keys: k.value, values: v.value)
     return output(attend(q, Variable(constant: keys), Variable(constant: values), pass), pass)
+  }
+
+  /// The same through a cache for each text, which alone knows what it holds.
+  private func attend(
+    _ q: Variable, _ k: Variable, _ v: Variable, through caches: inout [any AttentionCache],
+    _ pass: ForwardPass
+  ) throws -> Variable {
+    let (batch, length, width) = (q.shape[0], q.shape[1], heads * headSize)
+    precondition(
+      batch == caches.count, "attention: \(batch) texts cannot continue \(caches.count) caches")
+    func rows(_ x: Variable, _ text: Int, _ range: Range<Int>) -> Tensor {
+      x.value.sliced(axis: 0, text..<text + 1).sliced(axis: 1, range).contiguous()
+        .reshaped([range.count, x.shape[2]])
+    }
+    var result = Tensor(uninitialized: [batch, length, width])
+    for text in 0..<batch {
+      for start in stride(from: 0, to: length, by: LayerCache.stride) {
+        let range = start..<min(start + LayerCache.stride, length)
+        try caches[text].hold(keys: rows(k, text, range), values: rows(v, text, range))
+        let weights = showing(try caches[text].attentionWeights(rows(q, text, range)), pass)
+        let sums = try caches[text].attentionSums(weights)
+        result.withMutableElements { destination in
+          sums.withElements {
+            (destination + (text * length + start) * width).update(from: $0, count: sums.count)
+          }
+        }
+      }
+    }
+    return Variable(constant: result)
+  }
+
+  /// Weights `[queries, heads, length]` as those see them who want to see `[heads, queries, length]`.
+  private func showing(_ weights: Tensor, _ pass: ForwardPass) -> Tensor {
+    guard pass.wants(probabilities) else { return weights }
+    let byHead = Variable(constant: weights.transposed(0, 1).contiguous())
+    return pass(byHead, at: probabilities).value.transposed(0, 1).contiguous()
   }
 
   private func attend(

@@ -105,6 +105,19 @@ extension QuantizationPlan {
     }
   }
 
+  /// Finds the ranges of weights that are found once anew, after weights have moved otherwise than by
+  /// training.
+  /// - Throws: as `prepare` does.
+  public func rangeWeights(in parameters: inout ParameterStore) throws {
+    for path in order where weightPaths.contains(path) {
+      let place = places[path]!
+      for name in place.stateNames where !place.rule.isDynamic {
+        parameters.remove(place.path(of: name))
+      }
+    }
+    try prepare(&parameters)
+  }
+
   private func start(
     ofWeight weight: Tensor, _ place: Place
   ) throws -> (sample: Tensor, ranges: [ClosedRange<Float>]) {

@@ -19,25 +19,24 @@ public enum LocalObjective: String, Sendable, Hashable, Codable, CaseIterable {
     let scale = 1 / (rows.squared().mean(axes: [1], keepingAxes: true) + 1e-12).squareRoot()
     let unit = rows * scale
     let count = Double(rows.count)
+    let (value, slope): (Double, Tensor)
     switch self {
     case .whip:
       let heights = (-unit.magnitude()).exp()
       let signs = unit / (unit.magnitude() + 1e-20)
-      let gradient = -(heights * signs * scale) * Float(1 / count)
-      return (heights.preciseSum() / count, gradient.reshaped(to: x.shape))
+      (value, slope) = (heights.preciseSum() / count, -(heights * signs) * Float(1 / count))
     case .kurtosis:
       let squares = unit.squared()
-      let gradient = squares * unit * scale * Float(4 / count)
-      return (squares.sumOfSquares() / count, gradient.reshaped(to: x.shape))
-    case .range:
-      return Self.widths(unit, scale.elements, columns, shape: x.shape)
+      (value, slope) = (squares.sumOfSquares() / count, squares * unit * Float(4 / count))
+    case .range: (value, slope) = Self.widths(unit, columns)
     }
+    // What lies along a row changes its length, which is scaled away.
+    let along = (slope * unit).mean(axes: [1], keepingAxes: true)
+    return (value, ((slope - unit * along) * scale).reshaped(to: x.shape))
   }
 
-  private static func widths(
-    _ unit: Tensor, _ scales: [Float], _ columns: Int, shape: Shape
-  ) -> (Double, Tensor) {
-    let rows = scales.count
+  private static func widths(_ unit: Tensor, _ columns: Int) -> (Double, Tensor) {
+    let rows = unit.shape[0]
     var gradient = Tensor.zeros([rows, columns])
     var sum = 0.0
     unit.withElements { unit in
@@ -51,13 +50,13 @@ public enum LocalObjective: String, Sendable, Hashable, Codable, CaseIterable {
           }
           let width = unit[high] - unit[low]
           sum += Double(width * width)
-          let slope = 2 * width * scales[row] / Float(rows)
+          let slope = 2 * width / Float(rows)
           gradient[high] += slope
           gradient[low] -= slope
         }
       }
     }
-    return (sum / Double(rows), gradient.reshaped(to: shape))
+    return (sum / Double(rows), gradient)
   }
 }
 

@@ -1,4 +1,5 @@
 public import GyroAutodiff
+import GyroManifolds
 public import GyroModels
 public import GyroQuantization
 public import GyroTensors
@@ -38,12 +39,13 @@ public struct RotationLearning: Instrumentation {
 
   /// - Parameters:
   ///   - base: an untied model whose norms have no gains (`LlamaPreparation`).
-  /// - Throws: `QuantizationError` when the scheme's rule for rotations does not fit the model.
+  /// - Throws: `RotationError` when a placement is not possible in the model: `.tied`, `.gains`,
+  ///   `.illegal`, `.quantized`.
   public init(
     _ plan: QuantizationPlan, _ configuration: LlamaConfiguration, base: ParameterStore,
     scalings: Set<ScalingPair> = [], quantizesWeights: Bool = true,
     precision: MatmulPrecision = .tiledFloat32
-  ) throws(QuantizationError) {
+  ) throws(RotationError) {
     self.plan = plan
     self.base = base
     self.scalings = scalings
@@ -53,6 +55,23 @@ public struct RotationLearning: Instrumentation {
     frames = LlamaFrames(
       configuration, plan.scheme.rotations?.placements ?? [], scalings: scalings,
       online: plan.online)
+    try check()
+  }
+
+  /// Makes sure that every placement and scaling pair has its place in the model.
+  private func check() throws(RotationError) {
+    if frames.placements.contains(.residual) {
+      if configuration.tiedEmbeddings { throw .tied(placement: "R1") }
+      try LlamaRotations(residual: .identity(1)).checkGains(base, configuration)
+    }
+    if frames.placements.contains(.keys), !configuration.headSize.isMultiple(of: 2) {
+      throw .illegal(
+        placement: "R3", reason: "a head of \(configuration.headSize) has no rotary pairs",
+        advice: "leave out r3, or use a model with an even head size")
+    }
+    for path in frames.tensors.keys.sorted() where base.contains(path) {
+      if base[path].encoded != nil { throw .quantized(path) }
+    }
   }
 
   /// Paths of the learned numbers.
@@ -68,7 +87,7 @@ public struct RotationLearning: Instrumentation {
     merge(into: &parameters)
   }
 
-  private func initial(
+  func initial(
     _ path: ParameterPath, _ start: RotationStart
   ) -> (Tensor, Parameter.Kind) {
     let size =
@@ -100,6 +119,13 @@ public struct RotationLearning: Instrumentation {
       }
       parameters[path] = merged
     }
+  }
+
+  /// Finds the ranges of quantized weights anew, which moved when rotations did.
+  /// - Throws: what a range method finds wrong.
+  public func rangeWeights(in parameters: inout ParameterStore) throws {
+    guard quantizesWeights else { return }
+    try plan.rangeWeights(in: &parameters)
   }
 
   // MARK: The seam

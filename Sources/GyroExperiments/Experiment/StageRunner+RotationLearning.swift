@@ -1,0 +1,101 @@
+import Foundation
+import GyroModels
+import GyroOptimization
+import GyroQuantization
+import GyroRotation
+import GyroTensors
+import GyroTraining
+
+/// Learning rotations end to end.
+extension StageRunner {
+  func prepare(
+    _ stage: RotateStage, _ place: StagePlace, _ work: RotationWork
+  ) throws -> (TrainingState, CheckpointDirectory) {
+    let rotation: any UpdateRule =
+      switch stage.optimizer {
+      case .cayleyAdam: CayleyAdam(beta1: stage.learning.momentum)
+      case .cayleySGD: CayleySGD(momentum: stage.learning.momentum)
+      case .published: CayleySGD.published(seed: UInt64(stage.seed))
+      }
+    let factor = stage.learning.rate > 0 ? stage.scalingRate / stage.learning.rate : 0
+    let candidates = [
+      ParameterGroup("*", kinds: [.rotation], rotation),
+      ParameterGroup("*", kinds: [.scaling, .quantizer], AdamW(), rateFactor: factor),
+    ]
+    let trainable = trainable(work)
+    let parameters = work.parameters
+    let learned = parameters.parameterPaths.filter(trainable.matches).compactMap {
+      parameters.parameter(at: $0)
+    }
+    let state = TrainingState(
+      parameters: parameters,
+      optimizer: try Optimizer(
+        groups: candidates.filter { learned.contains(where: $0.matches) }, for: parameters,
+        trainable: trainable), seed: seed(ofStage: place.index))
+    var options = try options(of: stage.learning)
+    options.trainable = trainable
+    var fingerprints = options.fingerprints
+    fingerprints["scheme"] = work.learning.plan.scheme.fingerprint
+    fingerprints["precision"] = context.recipe.precision.rawValue
+    let folder = folder(of: place).appending(path: "checkpoints")
+    return (state, CheckpointDirectory(folder, fingerprints: fingerprints))
+  }
+
+  /// Rotations, scaling pairs, and what activations' quantizers learn.
+  private func trainable(_ work: RotationWork) -> PathPattern {
+    let states = work.learning.plan.siteStatePaths.filter {
+      work.parameters.parameter(at: $0)?.kind == .quantizer
+    }
+    return PathPattern(
+      ([RotationLearning.pattern.pattern] + states.map(\.name)).joined(separator: "|"))
+  }
+
+  func learn(
+    _ stage: RotateStage, _ place: StagePlace, _ work: RotationWork,
+    _ figures: inout [String: Double]
+  ) throws -> ParameterStore {
+    guard stage.learning.steps > 0 else { return work.parameters }
+    var (state, checkpoints) = try prepare(stage, place, work)
+    try checkpoints.restore(&state) { context.progress(.note($0)) }
+    var options = try options(of: stage.learning)
+    options.trainable = trainable(work)
+    let watch = DivergenceWatch(
+      work.learning, options.trainable, limit: stage.stopAbove)
+    do {
+      let found = try walk(
+        &state, stage.learning, place, checkpoints, options,
+        watchers: [RotationCallback(work.learning), watch], instrumentation: work.learning
+      ) { work.learning.plan.absorb($0, into: &$1) }
+      figures.merge(found) { $1 }
+    } catch TrainingError.notFinite(let path, let step, let what, let checkpoint) {
+      guard watch.giveUp(at: step, of: stage.learning.steps, &state) else {
+        throw TrainingError.notFinite(
+          path: path, step: step, what: what, lastCheckpoint: checkpoint)
+      }
+      try checkpoints.write(state)
+      figures[task.unit] = Double(state.itemsSeen)
+    }
+    if let course = RotationCourse(state), let step = course.stoppedAt {
+      figures["steps"] = Double(step)
+      figures["stopped_at_step"] = Double(step)
+      figures["best_step"] = Double(course.bestStep)
+      context.progress(.note(course.advice(stage)))
+    }
+    return state.parameters
+  }
+}
+
+/// Merges rotations into the weights after every step.
+private final class RotationCallback: TrainingCallback {
+  private let learning: RotationLearning
+
+  init(_ learning: RotationLearning) { self.learning = learning }
+
+  func handle(_ event: TrainingEvent, _ state: inout TrainingState) -> TrainingEvent? { nil }
+
+  func didUpdate(_ state: inout TrainingState) throws {
+    learning.plan.constrain(&state.parameters)
+    learning.merge(into: &state.parameters)
+    try learning.rangeWeights(in: &state.parameters)
+  }
+}

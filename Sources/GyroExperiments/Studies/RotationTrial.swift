@@ -1,0 +1,71 @@
+import GyroAutodiff
+import GyroDatasets
+import GyroModels
+import GyroOptimization
+import GyroQuantization
+import GyroRotation
+import GyroTensors
+
+extension RotationStudy {
+  /// Rotates a model in one way and measures it.
+  struct Trial {
+    let configuration: LlamaConfiguration
+    /// A prepared float model.
+    let base: ParameterStore
+    /// What is measured on, and what is learned from.
+    let held, seen: [TokenBatch]
+    let plan, plain: QuantizationPlan
+
+    private var model: Llama { Llama(configuration, .unfilled()) }
+
+    /// The divergence of the model as it is, rounded.
+    func unrotated() throws -> Double { try measured(base, plain) }
+
+    /// The divergence after rotating, and learning if there are steps.
+    func divergence(_ start: RotationStart, steps: Int) throws -> Double {
+      let learning = try RotationLearning(
+        plan, configuration, base: base, quantizesWeights: false)
+      var store = base
+      learning.start(&store, start)
+      try plan.prepare(&store)
+      if steps > 0 { try learn(learning, &store, steps) }
+      let (rotations, _) = try learning.rotations(in: store)
+      return try measured(try rotations.merged(into: base, configuration), plan)
+    }
+
+    private func learn(
+      _ learning: RotationLearning, _ store: inout ParameterStore, _ steps: Int
+    ) throws {
+      let model = model
+      var optimizer = try Optimizer(
+        [("rotation.*", CayleyAdam())], for: store, trainable: RotationLearning.pattern)
+      let schedule = try Schedule(.cosine, peak: 0.01, final: 0, warmup: 0, steps: steps)
+      for step in 0..<steps {
+        let batch = seen[step % seen.count]
+        let wanted = model(TokenWindow(batch), ForwardPass(base)).value
+        let result = try differentiate(
+          store, mode: .training(step: step), instrumentation: learning,
+          trainable: RotationLearning.pattern.matches
+        ) { model(TokenWindow(batch), $0).kullbackLeibler(toTeacher: wanted) }
+        try optimizer.step(&store, result.gradients, rate: schedule(step))
+        learning.merge(into: &store)
+      }
+    }
+
+    private func measured(_ parameters: ParameterStore, _ plan: QuantizationPlan) throws -> Double {
+      var parameters = parameters
+      try plan.prepare(&parameters)
+      let frozen = try plan.frozen(parameters)
+      var (sum, count) = (0.0, 0.0)
+      for batch in held {
+        let wanted = model(TokenWindow(batch), ForwardPass(base)).value
+        let pass = ForwardPass(frozen, instrumentation: plan)
+        let divergence = model(TokenWindow(batch), pass).kullbackLeibler(toTeacher: wanted)
+        if let fault = pass.fault { throw fault }
+        sum += Double(divergence.value.item) * Double(batch.targets.count)
+        count += Double(batch.targets.count)
+      }
+      return sum / max(count, 1)
+    }
+  }
+}
