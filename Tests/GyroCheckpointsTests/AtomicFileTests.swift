@@ -126,4 +126,22 @@ struct AtomicFileTests {
       #expect(throws: FileError.self) { try DirectoryLock(folder.appendingPathComponent("none")) }
     }
   }
+
+  @Test("A folder is free as soon as its lock is dropped, even while a child holds the file open")
+  func lockSharedWithChild() throws {
+    try inTemporaryFolder { folder in
+      var lock: DirectoryLock? = try DirectoryLock(folder)
+      // What a process that is being started inherits until it has its own program.
+      let inherited = (3..<1024).map(Int32.init).first { descriptor in
+        let link = try? FileManager.default.destinationOfSymbolicLink(
+          atPath: "/proc/self/fd/\(descriptor)")
+        return link == folder.resolvingSymlinksInPath().appendingPathComponent(".gyro-lock").path
+      }
+      let copy = dup(try #require(inherited))
+      defer { close(copy) }
+      #expect(lock != nil)
+      lock = nil
+      _ = try DirectoryLock(folder)
+    }
+  }
 }

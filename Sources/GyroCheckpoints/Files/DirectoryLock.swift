@@ -37,7 +37,12 @@ public final class DirectoryLock: Sendable {
     descriptor = opened
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    // Unlocked by name: a child process that is just being started may hold the file open too, and
+    // closing ours alone would leave the folder locked until that child has its own program.
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 
   private static func holder(_ descriptor: Int32) -> (process: Int?, since: String?) {
     var bytes = [UInt8](repeating: 0, count: 256)
