@@ -27,7 +27,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// Test targets that keep golden files (read through `#filePath`, never bundled).
-let goldens: Set<String> = ["GyroText", "GyroModels", "GyroQuantization", "GyroOptimization"]
+let goldens: Set<String> = [
+  "GyroText", "GyroModels", "GyroQuantization", "GyroOptimization", "GyroExport",
+]
 
 let package = Package(
   name: "gyro",
@@ -43,6 +45,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.30.0"),
   ],
   targets: [
     // System libraries and kernels.
@@ -101,6 +104,15 @@ let package = Package(
       "GyroCheckpoints",
       ["GyroTensors", "GyroModels", "GyroText", "GyroQuantization", "CGyroKernels"]),
 
+    .target(
+      name: "GyroExport",
+      dependencies: [
+        "GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "GyroText",
+        "GyroQuantization", "GyroCheckpoints",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["ONNX/Messages/onnx.proto"], swiftSettings: swift),
+
     // Training.
     library(
       "GyroOptimization", ["GyroTensors", "GyroManifolds", "GyroModels", "CGyroKernels"]),
@@ -115,7 +127,7 @@ let package = Package(
       [
         "GyroTensors", "GyroAutodiff", "GyroModels", "GyroText", "GyroDatasets",
         "GyroQuantization", "GyroRotation", "GyroManifolds", "GyroPostTraining",
-        "GyroCache", "GyroCheckpoints", "GyroOptimization", "GyroTraining", "Yams",
+        "GyroCache", "GyroCheckpoints", "GyroExport", "GyroOptimization", "GyroTraining", "Yams",
       ]),
 
     // Front doors.
@@ -124,7 +136,7 @@ let package = Package(
       [
         "GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "GyroText", "GyroDatasets",
         "GyroQuantization", "GyroRotation", "GyroPostTraining", "GyroCache", "GyroCheckpoints",
-        "GyroOptimization", "GyroTraining", "GyroExperiments",
+        "GyroExport", "GyroOptimization", "GyroTraining", "GyroExperiments",
       ]),
     .executableTarget(
       name: "gyro-command",
@@ -166,6 +178,12 @@ let package = Package(
     tests(
       "GyroCheckpoints",
       ["GyroTensors", "GyroModels", "GyroText", "GyroQuantization", "CGyroKernels"]),
+    tests(
+      "GyroExport",
+      [
+        "GyroTensors", "GyroManifolds", "GyroAutodiff", "GyroModels", "GyroText",
+        "GyroQuantization", "GyroCheckpoints",
+      ]),
     tests("GyroOptimization", ["GyroTensors", "GyroManifolds", "GyroModels", "CGyroKernels"]),
     tests(
       "GyroTraining",

@@ -184,7 +184,7 @@ int gyro_amx_bfloat16(int64_t m, int64_t n, int64_t k, const struct bfloat16_sou
     // costs more than adding to the result again. Panels of several pieces are
     // longer already.
     struct panel_job job = {
-        .m = m, .n = n, .k = k, .k_unit = 32,
+        .m = m, .n = n, .k = k, .is_lower = result->is_lower, .k_unit = 32,
         .k_chunk = a->terms == 1 && b->terms == 1 ? 1024 : 512,
         .a_unit_bytes = (size_t)a->terms * 2048, .b_unit_bytes = (size_t)b->terms * 2048,
         .pack_a = pack_a, .pack_b = pack_b, .store = store,

@@ -23,6 +23,8 @@ enum { PANEL = 32 };
 
 struct panel_job {
     int64_t m, n, k;
+    /// Only squares that touch the lower triangle are computed (m = n).
+    int is_lower;
     /// k is padded to a multiple of this (zeros).
     int64_t k_unit;
     /// Longest stretch of k handled in one pass; later passes add to the result.
@@ -76,6 +78,8 @@ struct float_result {
     /// Multiply the finished sums, in double precision; may be NULL. With either, alpha is 1 and
     /// beta 0.
     const float *row_scale, *column_scale;
+    /// Whether what stands above the diagonal may be left as it is.
+    int is_lower;
 };
 
 /// result = alpha · A · B + beta · result from bfloat16 pieces on AMX: all products of pieces whose

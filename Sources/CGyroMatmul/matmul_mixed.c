@@ -13,12 +13,13 @@ static int is_valid(const gyro_matmul_factor *factor, int64_t columns) {
 
 #if defined(__x86_64__)
 static int by_tiles(int pieces, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
-                    const gyro_matmul_factor *a, const gyro_matmul_factor *b, float *c) {
+                    const gyro_matmul_factor *a, const gyro_matmul_factor *b, float *c,
+                    int is_lower) {
     struct bfloat16_source left = {.kind = a->kind, .data = a->data, .stride = a->stride,
                                    .extent = m, .k_is_contiguous = !trans_a};
     struct bfloat16_source right = {.kind = b->kind, .data = b->data, .stride = b->stride,
                                     .extent = n, .k_is_contiguous = trans_b != 0};
-    struct float_result result = {.data = c, .stride = n, .alpha = 1};
+    struct float_result result = {.data = c, .stride = n, .alpha = 1, .is_lower = is_lower};
     if (!trans_a) result.row_scale = a->scale;
     else if (a->scale) (b->kind == GYRO_FACTOR_FLOAT32 ? &right : &left)->k_scale = a->scale;
     if (trans_b) result.column_scale = b->scale;
@@ -96,7 +97,31 @@ int gyro_matmul_mixed(int pieces, int trans_a, int trans_b, int64_t m, int64_t n
                                      b->data, b->stride, 0, c, n);
 #if defined(__x86_64__)
     if (gyro_matmul_engine() >= GYRO_ENGINE_AMX)
-        return by_tiles(pieces, trans_a, trans_b, m, n, k, a, b, c);
+        return by_tiles(pieces, trans_a, trans_b, m, n, k, a, b, c, 0);
 #endif
     return by_float32(trans_a, trans_b, m, n, k, a, b, c);
+}
+
+int gyro_matmul_lower_gram(int pieces, int64_t n, int64_t k, const gyro_matmul_factor *x, float *c) {
+    int is_float = x->kind == GYRO_FACTOR_FLOAT32;
+    if ((pieces != 2 && pieces != 3 && !(pieces == 0 && is_float)) || n < 0 || k < 0 ||
+        !is_valid(x, n))
+        return GYRO_MATMUL_INVALID;
+    if (n == 0) return GYRO_MATMUL_OK;
+#if defined(__x86_64__)
+    if (is_float ? pieces > 0 && gyro_matmul_split_is_fast() && n >= 16 && k >= 32
+                 : gyro_matmul_engine() >= GYRO_ENGINE_AMX)
+        return by_tiles(pieces, 1, 0, n, n, k, x, x, c, 1);
+#endif
+    if (!is_float) return by_float32(1, 0, n, n, k, x, x, c);
+    // Blocks of rows, each as far as its last column of the triangle.
+    enum { BLOCK = 256 };
+    const float *values = x->data;
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        int64_t height = smaller(BLOCK, n - first);
+        int status = gyro_matmul_f32(1, 0, height, first + height, k, 1, values + first, x->stride,
+                                     values, x->stride, 0, c + first * n, n);
+        if (status != GYRO_MATMUL_OK) return status;
+    }
+    return GYRO_MATMUL_OK;
 }

@@ -10,7 +10,7 @@ struct pass {
     char *b;
     int64_t row_panels, column_panels;     // of the whole result
     int64_t block_rows, block_columns;     // panels of one task
-    int64_t column_blocks;
+    int64_t tasks, column_blocks;
     _Atomic int failed;
 };
 
@@ -45,11 +45,15 @@ static inline void fetch_result(const struct panel_job *job, int64_t row, int64_
 
 static void compute_task(struct pass *pass, int64_t task) {
     const struct panel_job *job = pass->job;
+    // The last rows of a triangle are the longest: first, so that the threads end together.
+    if (job->is_lower) task = pass->tasks - 1 - task;
     int64_t row_block = task / pass->column_blocks, column_block = task % pass->column_blocks;
     int64_t first_row = row_block * pass->block_rows;
     int64_t last_row = smaller(first_row + pass->block_rows, pass->row_panels);
     int64_t first_column = column_block * pass->block_columns;
     int64_t last_column = smaller(first_column + pass->block_columns, pass->column_panels);
+    if (job->is_lower) last_column = smaller(last_column, last_row);
+    if (first_column >= last_column) return;
     char *a = gyro_scratch(SCRATCH_BLOCK, (size_t)pass->block_rows * pass->a_panel_bytes);
     if (!a) {
         atomic_store(&pass->failed, 1);
@@ -66,7 +70,8 @@ static void compute_task(struct pass *pass, int64_t task) {
     for (int64_t column = first_column; column < last_column; column++) {
         const char *b = pass->b + (size_t)column * pass->b_panel_bytes;
         int64_t columns = smaller(PANEL, job->n - column * PANEL);
-        for (int64_t row = first_row; row < last_row; row++) {
+        int64_t row = job->is_lower ? larger(first_row, column) : first_row;
+        for (; row < last_row; row++) {
             int64_t rows = smaller(PANEL, job->m - row * PANEL);
             fetch_result(job, row * PANEL, column * PANEL, rows);
             job->kernel(a + (size_t)(row - first_row) * pass->a_panel_bytes, b, units, square);
@@ -107,7 +112,8 @@ int gyro_run_panels(const struct panel_job *job) {
         int64_t row_blocks = divide_up(pass.row_panels, pass.block_rows);
         pass.block_columns = divide_up(pass.column_panels, divide_up(wanted, row_blocks));
         pass.column_blocks = divide_up(pass.column_panels, pass.block_columns);
-        gyro_parallel_for_dynamic(row_blocks * pass.column_blocks, 1, compute, &pass);
+        pass.tasks = row_blocks * pass.column_blocks;
+        gyro_parallel_for_dynamic(pass.tasks, 1, compute, &pass);
         if (atomic_load(&pass.failed)) return GYRO_MATMUL_OUT_OF_MEMORY;
     }
     return GYRO_MATMUL_OK;

@@ -5,6 +5,7 @@
 @_exported import GyroCheckpoints
 @_exported import GyroDatasets
 @_exported import GyroExperiments
+@_exported import GyroExport
 @_exported import GyroManifolds
 @_exported import GyroModels
 @_exported import GyroOptimization

@@ -1,5 +1,6 @@
 import Glibc
 public import GyroTensors
+import Synchronization
 
 /// How rotary frequencies are stretched for contexts longer than those of the first training.
 public enum RotaryScaling: Hashable, Sendable {
@@ -15,7 +16,7 @@ public enum RotaryScaling: Hashable, Sendable {
     factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Int)
 
   /// The frequency that takes the place of `frequency`, in radians per position.
-  func scaled(_ frequency: Double) -> Double {
+  package func scaled(_ frequency: Double) -> Double {
     switch self {
     case .none: return frequency
     case .linear(let factor): return frequency / factor
@@ -30,14 +31,13 @@ public enum RotaryScaling: Hashable, Sendable {
 }
 
 /// Cosines and sines of the rotary angles `position · base^(−2j / headSize)`, worked out in double
-/// precision and rounded once.
+/// precision and rounded once, when they are first asked for.
 public struct RotaryTable: Sendable {
   /// Features of one head, even.
   public let headSize: Int
   /// Number of positions.
   public let positions: Int
-  /// `[positions, headSize / 2]`.
-  public let cosines: Tensor, sines: Tensor
+  private let angles: Angles
 
   /// - Parameter headSize: features of one head; must be even.
   /// - Parameter positions: how many positions, from 0.
@@ -49,12 +49,44 @@ public struct RotaryTable: Sendable {
       headSize > 0 && headSize % 2 == 0, "RotaryTable: the head size must be even, not \(headSize)")
     self.headSize = headSize
     self.positions = positions
-    let half = headSize / 2, shape: Shape = [positions, half]
-    let frequencies = (0..<half).map {
-      scaling.scaled(pow(base, -2 * Double($0) / Double(headSize)))
+    angles = Angles(headSize: headSize, positions: positions, base: base, scaling: scaling)
+  }
+
+  /// `[positions, headSize / 2]`.
+  public var cosines: Tensor { angles.both.cosines }
+  /// `[positions, headSize / 2]`.
+  public var sines: Tensor { angles.both.sines }
+
+  /// Long contexts make large tables, which a model that is only read or converted never needs.
+  private final class Angles: Sendable {
+    private let headSize: Int
+    private let positions: Int
+    private let base: Double
+    private let scaling: RotaryScaling
+    private let made = Mutex<(cosines: Tensor, sines: Tensor)?>(nil)
+
+    init(headSize: Int, positions: Int, base: Double, scaling: RotaryScaling) {
+      self.headSize = headSize
+      self.positions = positions
+      self.base = base
+      self.scaling = scaling
     }
-    func table(_ function: (Double) -> Double) -> Tensor {
-      Tensor.filled(shape) { pointer in
+
+    var both: (cosines: Tensor, sines: Tensor) {
+      made.withLock { made in
+        if let made { return made }
+        let new = (table(cos), table(sin))
+        made = new
+        return new
+      }
+    }
+
+    private func table(_ function: (Double) -> Double) -> Tensor {
+      let half = headSize / 2
+      let frequencies = (0..<half).map {
+        scaling.scaled(pow(base, -2 * Double($0) / Double(headSize)))
+      }
+      return Tensor.filled([positions, half]) { pointer in
         for position in 0..<positions {
           for (place, frequency) in frequencies.enumerated() {
             pointer[position * half + place] = Float(function(Double(position) * frequency))
@@ -62,7 +94,5 @@ public struct RotaryTable: Sendable {
         }
       }
     }
-    cosines = table(cos)
-    sines = table(sin)
   }
 }

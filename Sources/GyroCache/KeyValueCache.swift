@@ -35,54 +35,54 @@ public protocol KeyValueCache: AttentionCache {
   static var law: String { get }
 }
 
-/// The half of a cache that answers inner products.
-public protocol KeyCache: Sendable {
+/// What the two halves of a cache have in common.
+public protocol CacheHalf: Sendable {
+  /// Which of the two it is.
+  associatedtype Role: CacheRole
   var shape: CacheShape { get }
   /// Tokens held.
   var length: Int { get }
   /// Throws what `append` would throw, and changes nothing.
-  func check(_ keys: Tensor) throws(CacheError)
-  /// Adds keys `[tokens, keyValueHeads · headSize]`; streaming equals bulk, bit for bit. A cache
-  /// that throws is unchanged.
-  mutating func append(_ keys: Tensor) throws(CacheError)
-  /// Estimates of ⟨q, k⟩ `[queries, heads, length]` for queries `[queries, heads · headSize]`.
-  func scores(_ queries: Tensor) throws(CacheError) -> Tensor
+  func check(_ rows: Tensor) throws(CacheError)
+  /// Adds keys or values `[tokens, keyValueHeads · headSize]`; streaming equals bulk, bit for bit. A
+  /// cache that throws is unchanged.
+  mutating func append(_ rows: Tensor) throws(CacheError)
   var bytes: CacheBytes { get }
   var fingerprint: String { get }
   var snapshot: CacheSnapshot { get }
   mutating func restore(_ snapshot: CacheSnapshot) throws(CacheError)
   static var law: String { get }
+}
+
+/// The half of a cache that answers inner products.
+public protocol KeyCache: CacheHalf where Role == KeyRole {
+  /// Estimates of ⟨q, k⟩ `[queries, heads, length]` for queries `[queries, heads · headSize]`.
+  func scores(_ queries: Tensor) throws(CacheError) -> Tensor
 }
 
 /// The half of a cache that answers weighted sums.
-public protocol ValueCache: Sendable {
-  var shape: CacheShape { get }
-  /// Tokens held.
-  var length: Int { get }
-  /// Throws what `append` would throw, and changes nothing.
-  func check(_ values: Tensor) throws(CacheError)
-  /// Adds values `[tokens, keyValueHeads · headSize]`; streaming equals bulk, bit for bit. A cache
-  /// that throws is unchanged.
-  mutating func append(_ values: Tensor) throws(CacheError)
+public protocol ValueCache: CacheHalf where Role == ValueRole {
   /// Σ w_t v_t `[queries, heads · headSize]` for weights `[queries, heads, length]`.
   func weightedValues(_ weights: Tensor) throws(CacheError) -> Tensor
-  var bytes: CacheBytes { get }
-  var fingerprint: String { get }
-  var snapshot: CacheSnapshot { get }
-  mutating func restore(_ snapshot: CacheSnapshot) throws(CacheError)
-  static var law: String { get }
 }
 
-extension KeyCache {
-  /// Shape, room and finite numbers; schemes with narrower ranges check those too.
-  public func check(_ keys: Tensor) throws(CacheError) {
-    try shape.checkAppended(keys, "keys", after: length)
-  }
+/// Keys or values.
+public protocol CacheRole: Sendable {
+  /// What is held, for messages.
+  static var contents: String { get }
 }
 
-extension ValueCache {
+public enum KeyRole: CacheRole {
+  public static var contents: String { "keys" }
+}
+
+public enum ValueRole: CacheRole {
+  public static var contents: String { "values" }
+}
+
+extension CacheHalf {
   /// Shape, room and finite numbers; schemes with narrower ranges check those too.
-  public func check(_ values: Tensor) throws(CacheError) {
-    try shape.checkAppended(values, "values", after: length)
+  public func check(_ rows: Tensor) throws(CacheError) {
+    try shape.checkAppended(rows, Role.contents, after: length)
   }
 }

@@ -12,8 +12,11 @@ public protocol NumberFormat: Hashable, Sendable {
   var bits: Int { get }
   /// The least value, in the format's units; 0 for an unsigned format.
   var lowest: Float { get }
-  /// The largest value, in the format's units: a symmetric scale is `max|x| / largest`.
+  /// The largest value, in the format's units.
   var largest: Float { get }
+  /// What a symmetric scale divides by: it is `max|x| / span`. The largest value, unless the format
+  /// says otherwise.
+  var span: Float { get }
   /// What kernels need to know to project many values at once.
   var arithmetic: FormatArithmetic { get }
   /// The nearest representable value; values beyond the range saturate.
@@ -36,6 +39,8 @@ public enum FormatArithmetic: Hashable, Sendable {
 }
 
 extension NumberFormat {
+  public var span: Float { largest }
+
   /// Whether negative values can be represented.
   public var isSigned: Bool { lowest < 0 }
 

@@ -55,6 +55,24 @@ public struct QuantizationScheme: Hashable, Sendable, Codable {
     self.rotations = rotations
   }
 
+  /// Sites in the order of their names, so that equal schemes are equal text.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encodeIfPresent(weights, forKey: .weights)
+    try container.encodeIfPresent(activations, forKey: .activations)
+    try container.encodeIfPresent(embeddings, forKey: .embeddings)
+    try container.encodeIfPresent(keys, forKey: .keys)
+    try container.encodeIfPresent(values, forKey: .values)
+    try container.encode(sites.sorted { $0.rawValue < $1.rawValue }, forKey: .sites)
+    try container.encode(exceptions, forKey: .exceptions)
+    try container.encode(keep, forKey: .keep)
+    try container.encodeIfPresent(rotations, forKey: .rotations)
+  }
+
+  private enum CodingKeys: CodingKey {
+    case weights, activations, embeddings, keys, values, sites, exceptions, keep, rotations
+  }
+
   /// INT8 weights per output channel, INT8 activations per token: what integer runtimes compute.
   public static let int8 = QuantizationScheme(
     weights: QuantizationRule(format: "int8", granularity: .channel),

@@ -138,3 +138,19 @@ extension Tensor {
     }
   }
 }
+
+extension Tensor {
+  /// `selfᵀ · self` of a matrix `[k, n]`, of which only the lower triangle is computed: the bits there
+  /// are those of `matmul`, at about half the work. What stands above the diagonal is not specified.
+  package func lowerGram(precision: MatmulPrecision = .float32) -> Tensor {
+    precondition(shape.rank == 2, "lowerGram: needs a matrix, got \(shape)")
+    let x = contiguous(), encoded = x.encodedMatrix
+    let pieces = precision == .float32 && encoded == nil ? 0 : precision.pieces
+    return Tensor.filled([shape[1], shape[1]]) { output in
+      let status = x.withFactor(encoded) {
+        gyro_matmul_lower_gram(Int32(pieces), Int64(shape[1]), Int64(shape[0]), $0, output)
+      }
+      precondition(status == 0, "lowerGram: the engine failed with code \(status)")
+    }
+  }
+}

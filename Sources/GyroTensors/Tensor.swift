@@ -106,7 +106,8 @@ public struct Tensor: Sendable {
   /// for a part of a tensor and for elements in another order.
   public var encoded: (any EncodedElements)? { isWhole ? storage.encoded : nil }
 
-  private var isWhole: Bool { isContiguous && offset == 0 && shape.count == storage.count }
+  /// Whether this tensor is all of its storage, in order.
+  var isWhole: Bool { isContiguous && offset == 0 && shape.count == storage.count }
 
   /// All elements in row-major order.
   public var elements: [Float] {
@@ -161,10 +162,16 @@ public struct Tensor: Sendable {
   /// This tensor in row-major order: itself when it is already, else a copy.
   public func contiguous() -> Tensor { isContiguous ? self : copied() }
 
-  /// A copy in storage of its own, in row-major order, without codes.
+  /// Whether reading elements decodes nothing.
+  var isPresent: Bool { storage.isPresent }
+
+  /// A copy in storage of its own, in row-major order, without codes. What follows from codes or
+  /// 16-bit numbers is decoded into the copy alone.
   public func copied() -> Tensor {
     let result = Tensor(uninitialized: shape)
-    if isContiguous {
+    if isWhole {
+      storage.decode(into: result.storage.pointer)
+    } else if isContiguous {
       result.storage.pointer.update(from: storage.pointer + offset, count: count)
     } else {
       let extents = shape.dimensions.map(Int64.init)

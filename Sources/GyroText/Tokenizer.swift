@@ -6,9 +6,9 @@ public import Foundation
 /// from any number of threads at once.
 public struct Tokenizer: Sendable {
   /// The text of the `tokenizer.json` this tokenizer was made from.
-  private let json: [UInt8]
+  package let json: [UInt8]
   /// The files beside it, by name.
-  private let companions: [String: [UInt8]]
+  package let companions: [String: [UInt8]]
   let parts: TokenizerParts
 
   /// The largest id plus one; the number of rows an embedding needs.
@@ -48,7 +48,7 @@ public struct Tokenizer: Sendable {
     try self.init(json: Array(json), companions: [:])
   }
 
-  private init(json: [UInt8], companions: [String: [UInt8]]) throws(TokenizerError) {
+  package init(json: [UInt8], companions: [String: [UInt8]]) throws(TokenizerError) {
     let parts = try TokenizerFile.parts(of: json)
     let names = try SpecialTokenNames(
       Self.companionNames.compactMap { companions[$0] }, parts: parts)
@@ -56,7 +56,13 @@ public struct Tokenizer: Sendable {
     self.json = json
     self.companions = companions
     self.parts = parts
-    self.vocabularySize = max(parts.model.vocabulary.endOfIdentifiers, largestAdded)
+    let size = max(parts.model.vocabulary.endOfIdentifiers, largestAdded)
+    // What is put around a text goes to the model like any token.
+    for id in parts.postProcessor.prefix + parts.postProcessor.suffix where id >= size {
+      throw .identifierOutOfRange(
+        token: "in post_processor", found: "\(id)", limit: size - 1)
+    }
+    self.vocabularySize = size
     self.beginningOfText = names.beginningOfText
     self.endOfText = names.endOfText
   }

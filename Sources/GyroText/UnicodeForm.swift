@@ -86,56 +86,9 @@ enum UnicodeForm: String, Sendable, CaseIterable {
 
 extension Unicode.Scalar {
   /// Whether normalization may change the scalar. The reference implementation normalizes as of
-  /// Unicode 12.0; later scalars stay as they are.
+  /// Unicode 9.0; later scalars stay as and where they are.
   var isKnownToNormalization: Bool {
     guard let age = properties.age else { return false }
-    return (age.major, age.minor) <= (12, 0)
-  }
-}
-
-/// The last step of the composed forms: joins starters with the marks and vowels after them.
-///
-/// The system's own composition leaves a Hangul syllable and a final consonant apart, so only
-/// its decomposition and its composition of two scalars are relied upon.
-enum CanonicalComposition {
-  /// The composition of a decomposed text.
-  static func compose(_ decomposed: String) -> [Unicode.Scalar] {
-    var result: [Unicode.Scalar] = []
-    var starter: Int?
-    var previousClass: UInt8 = 0
-    for scalar in decomposed.unicodeScalars {
-      let combiningClass = scalar.properties.canonicalCombiningClass.rawValue
-      if let starter, starter == result.count - 1 || previousClass < combiningClass,
-        let composite = composite(result[starter], scalar)
-      {
-        result[starter] = composite
-        continue
-      }
-      if combiningClass == 0 { starter = result.count }
-      previousClass = combiningClass
-      result.append(scalar)
-    }
-    return result
-  }
-
-  private static func composite(
-    _ first: Unicode.Scalar, _ second: Unicode.Scalar
-  ) -> Unicode.Scalar? {
-    switch (first.value, second.value) {
-    case (0x1100..<0x1113, 0x1161..<0x1176):
-      return Unicode.Scalar(
-        0xAC00 + ((first.value - 0x1100) * 21 + second.value - 0x1161) * 28)
-    case (0xAC00..<0xD7A4, 0x11A8..<0x11C3) where (first.value - 0xAC00) % 28 == 0:
-      return Unicode.Scalar(first.value + second.value - 0x11A7)
-    case (0x1100..<0x1200, _), (0xAC00..<0xD7A4, _), (_, 0..<0x300), (_, 0x1100..<0x1200):
-      return nil
-    default:
-      let pair = String(String.UnicodeScalarView([first, second]))
-      let composed = pair.precomposedStringWithCanonicalMapping.unicodeScalars
-      guard composed.count == 1, let only = composed.first, only.isKnownToNormalization else {
-        return nil
-      }
-      return only
-    }
+    return (age.major, age.minor) <= (9, 0)
   }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Gyro
 
-struct BenchCacheCommand: ParsableCommand {
+struct BenchCacheCommand: BenchmarkCommand {
   static let configuration = CommandConfiguration(
     commandName: "cache",
     abstract: "Attention of one new token over a long context, cache by cache.",
@@ -27,48 +27,32 @@ struct BenchCacheCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    for (name, value) in [
-      ("--repetitions", repetitions), ("--heads", heads), ("--sharing", sharing),
-      ("--length", length.min() ?? 1),
-    ] where value < 1 {
-      throw ValidationError("\(name) must be at least 1, not \(value)")
-    }
+    try checkAtLeastOne([
+      "--repetitions": repetitions, "--heads": heads, "--sharing": sharing,
+      "--length": length.min() ?? 1,
+    ])
     guard headSize > 0, headSize.isMultiple(of: 32) else {
       throw ValidationError("--head-size must be a positive multiple of 32, not \(headSize)")
     }
   }
 
-  func run() throws {
-    try reportingErrors {
-      let benchmark = CacheBenchmark(
-        repetitions: repetitions, lengths: length.isEmpty ? [4096, 32768] : length,
-        keyValueHeads: heads, sharing: sharing, headSize: headSize)
-      let figures = try benchmark.run()
-      if output.json {
-        try output.print(Report(benchmark: "cache", machine: .current, figures: figures))
-      } else {
-        figures.forEach(Self.show)
-      }
-    }
+  func measure(_ found: (CacheBenchmark.Figure) -> Void) throws {
+    let benchmark = CacheBenchmark(
+      repetitions: repetitions, lengths: length.isEmpty ? [4096, 32768] : length,
+      keyValueHeads: heads, sharing: sharing, headSize: headSize)
+    try benchmark.run().forEach(found)
   }
 
-  private struct Report: Encodable {
-    let benchmark: String
-    let machine: MachineReport
-    let figures: [CacheBenchmark.Figure]
-  }
-
-  private static func show(_ figure: CacheBenchmark.Figure) {
+  static func row(_ figure: CacheBenchmark.Figure) -> [(text: String, width: Int)] {
     func microseconds(_ value: Double, _ what: String) -> (text: String, width: Int) {
       (Columns.decimal(value, 1) + " µs " + what, -(what.count + 13))
     }
-    print(
-      Columns.row([
-        (figure.cache, 50), ("\(figure.tokens) tokens", -14), ("\(figure.bytes >> 10) KiB", -12),
-        microseconds(figure.scoresMicroseconds, "scores"),
-        microseconds(figure.valuesMicroseconds, "values"),
-        microseconds(figure.floorMicroseconds, "floor"),
-        (Columns.decimal(figure.timesFasterThanFloat32, 2) + "×", -9),
-      ]))
+    return [
+      (figure.cache, 50), ("\(figure.tokens) tokens", -14), ("\(figure.bytes >> 10) KiB", -12),
+      microseconds(figure.scoresMicroseconds, "scores"),
+      microseconds(figure.valuesMicroseconds, "values"),
+      microseconds(figure.floorMicroseconds, "floor"),
+      (Columns.decimal(figure.timesFasterThanFloat32, 2) + "×", -9),
+    ]
   }
 }

@@ -22,7 +22,7 @@ struct BenchCommand: ParsableCommand {
     defaultSubcommand: BenchTrainCommand.self)
 }
 
-struct BenchTrainCommand: ParsableCommand {
+struct BenchTrainCommand: BenchmarkCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Training steps: tokens per second and peak memory.",
     discussion: """
@@ -46,45 +46,29 @@ struct BenchTrainCommand: ParsableCommand {
     }
   }
 
-  func run() throws {
-    try reportingErrors {
-      let benchmark = TrainingBenchmark(steps: steps, warmup: warmup)
-      var figures: [TrainingBenchmark.Figure] = []
-      for arithmetic in only.isEmpty ? TrainingBenchmark.Arithmetic.allCases : only {
-        output.note("measuring \(arithmetic.rawValue) …")
-        figures.append(try benchmark.run(arithmetic))
-        if !output.json, let figure = figures.last { Self.show(figure) }
-      }
-      if output.json {
-        try output.print(
-          Report(
-            benchmark: "train", workload: benchmark.workload.name, machine: .current,
-            figures: figures))
-      }
+  var workload: String? { benchmark.workload.name }
+  private var benchmark: TrainingBenchmark { TrainingBenchmark(steps: steps, warmup: warmup) }
+
+  func measure(_ found: (TrainingBenchmark.Figure) -> Void) throws {
+    for arithmetic in only.isEmpty ? TrainingBenchmark.Arithmetic.allCases : only {
+      output.note("measuring \(arithmetic.rawValue) …")
+      found(try benchmark.run(arithmetic))
     }
   }
 
-  private struct Report: Encodable {
-    let benchmark: String
-    let workload: String
-    let machine: MachineReport
-    let figures: [TrainingBenchmark.Figure]
-  }
-
-  private static func show(_ figure: TrainingBenchmark.Figure) {
-    print(
-      Columns.row([
-        (figure.name, 22),
-        ("\(Int(figure.tokensPerSecond.rounded())) tokens/s", -18),
-        (Columns.decimal(figure.secondsPerStep * 1000, 1) + " ms/step", -18),
-        ("\(figure.peakResidentBytes >> 20) MiB peak", -16),
-      ]))
+  static func row(_ figure: TrainingBenchmark.Figure) -> [(text: String, width: Int)] {
+    [
+      (figure.name, 22),
+      ("\(Int(figure.tokensPerSecond.rounded())) tokens/s", -18),
+      (Columns.decimal(figure.secondsPerStep * 1000, 1) + " ms/step", -18),
+      ("\(figure.peakResidentBytes >> 20) MiB peak", -16),
+    ]
   }
 }
 
 extension TrainingBenchmark.Arithmetic: ExpressibleByArgument {}
 
-struct BenchMatmulCommand: ParsableCommand {
+struct BenchMatmulCommand: BenchmarkCommand {
   static let configuration = CommandConfiguration(
     commandName: "matmul", abstract: "Matrix products at the shapes of the training workload.",
     discussion: """
@@ -98,42 +82,25 @@ struct BenchMatmulCommand: ParsableCommand {
   var repetitions = 20
   @OptionGroup var output: OutputOptions
 
-  func validate() throws {
-    guard repetitions > 0 else { throw ValidationError("--repetitions must be at least 1") }
-  }
+  func validate() throws { try checkAtLeastOne(["--repetitions": repetitions]) }
 
-  func run() throws {
-    try reportingErrors {
-      let benchmark = MatmulBenchmark(repetitions: repetitions)
-      var figures: [MatmulBenchmark.Figure] = []
-      for shape in MatmulBenchmark.shapes {
-        let fresh = try benchmark.run(m: shape.m, n: shape.n, k: shape.k)
-        figures += fresh
-        if !output.json { fresh.forEach(Self.show) }
-      }
-      if output.json {
-        try output.print(Report(benchmark: "matmul", machine: .current, figures: figures))
-      }
+  func measure(_ found: (MatmulBenchmark.Figure) -> Void) throws {
+    let benchmark = MatmulBenchmark(repetitions: repetitions)
+    for shape in MatmulBenchmark.shapes {
+      try benchmark.run(m: shape.m, n: shape.n, k: shape.k).forEach(found)
     }
   }
 
-  private struct Report: Encodable {
-    let benchmark: String
-    let machine: MachineReport
-    let figures: [MatmulBenchmark.Figure]
-  }
-
-  private static func show(_ figure: MatmulBenchmark.Figure) {
-    print(
-      Columns.row([
-        ("\(figure.m)×\(figure.k)×\(figure.n)", 18), (figure.name, 20),
-        (Columns.decimal(figure.seconds * 1000, 3) + " ms", -14),
-        (Columns.decimal(figure.gigaOperationsPerSecond, 0) + " G/s", -12),
-      ]))
+  static func row(_ figure: MatmulBenchmark.Figure) -> [(text: String, width: Int)] {
+    [
+      ("\(figure.m)×\(figure.k)×\(figure.n)", 18), (figure.name, 20),
+      (Columns.decimal(figure.seconds * 1000, 3) + " ms", -14),
+      (Columns.decimal(figure.gigaOperationsPerSecond, 0) + " G/s", -12),
+    ]
   }
 }
 
-struct BenchQuantizeCommand: ParsableCommand {
+struct BenchQuantizeCommand: BenchmarkCommand {
   static let configuration = CommandConfiguration(
     commandName: "quantize",
     abstract: "Simulated quantization: nanoseconds per element, format by granularity.",
@@ -152,37 +119,23 @@ struct BenchQuantizeCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    guard repetitions > 0 else { throw ValidationError("--repetitions must be at least 1") }
+    try checkAtLeastOne(["--repetitions": repetitions])
     guard size > 0, size.isMultiple(of: 64) else {
       throw ValidationError("--size must be a positive multiple of 64")
     }
   }
 
-  func run() throws {
-    try reportingErrors {
-      let figures = try QuantizeBenchmark(repetitions: repetitions, size: size).run()
-      if output.json {
-        try output.print(Report(benchmark: "quantize", machine: .current, figures: figures))
-      } else {
-        figures.forEach(Self.show)
-      }
-    }
+  func measure(_ found: (QuantizeBenchmark.Figure) -> Void) throws {
+    try QuantizeBenchmark(repetitions: repetitions, size: size).run().forEach(found)
   }
 
-  private struct Report: Encodable {
-    let benchmark: String
-    let machine: MachineReport
-    let figures: [QuantizeBenchmark.Figure]
-  }
-
-  private static func show(_ figure: QuantizeBenchmark.Figure) {
-    print(
-      Columns.row([
-        (figure.format, 20), (figure.granularity, 12),
-        (Columns.decimal(figure.nanosecondsPerElement, 2) + " ns", -10),
-        (Columns.decimal(figure.nanosecondsWithValues, 2) + " ns with values", -20),
-        (Columns.decimal(figure.bytesPerElement, 0) + " bytes", -10),
-        (Columns.decimal(figure.gigabytesPerSecond, 1) + " GB/s", -12),
-      ]))
+  static func row(_ figure: QuantizeBenchmark.Figure) -> [(text: String, width: Int)] {
+    [
+      (figure.format, 20), (figure.granularity, 12),
+      (Columns.decimal(figure.nanosecondsPerElement, 2) + " ns", -10),
+      (Columns.decimal(figure.nanosecondsWithValues, 2) + " ns with values", -20),
+      (Columns.decimal(figure.bytesPerElement, 0) + " bytes", -10),
+      (Columns.decimal(figure.gigabytesPerSecond, 1) + " GB/s", -12),
+    ]
   }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Gyro
 
-struct BenchHadamardCommand: ParsableCommand {
+struct BenchHadamardCommand: BenchmarkCommand {
   static let configuration = CommandConfiguration(
     commandName: "hadamard",
     abstract: "Hadamard transforms: nanoseconds per element, alone and before a quantizer.",
@@ -24,46 +24,32 @@ struct BenchHadamardCommand: ParsableCommand {
 
   func validate() throws {
     try checkAtLeastOne([
-      ("--repetitions", repetitions), ("--size", size.min() ?? 1), ("--elements", elements),
+      "--repetitions": repetitions, "--size": size.min() ?? 1, "--elements": elements,
     ])
   }
 
-  func run() throws {
-    try reportingErrors {
-      let benchmark = HadamardBenchmark(
-        repetitions: repetitions, elements: elements,
-        sizes: size.isEmpty ? [1024, 4096, 11008] : size)
-      let figures = try benchmark.run()
-      if output.json {
-        try output.print(Report(benchmark: "hadamard", machine: .current, figures: figures))
-      } else {
-        figures.forEach(Self.show)
-      }
-    }
+  func measure(_ found: (HadamardBenchmark.Figure) -> Void) throws {
+    let benchmark = HadamardBenchmark(
+      repetitions: repetitions, elements: elements,
+      sizes: size.isEmpty ? [1024, 4096, 11008] : size)
+    try benchmark.run().forEach(found)
   }
 
-  private struct Report: Encodable {
-    let benchmark: String
-    let machine: MachineReport
-    let figures: [HadamardBenchmark.Figure]
-  }
-
-  private static func show(_ figure: HadamardBenchmark.Figure) {
+  static func row(_ figure: HadamardBenchmark.Figure) -> [(text: String, width: Int)] {
     func nanoseconds(_ value: Double, _ what: String) -> (text: String, width: Int) {
       (Columns.decimal(value, 3) + " ns" + what, -(what.count + 11))
     }
-    print(
-      Columns.row([
-        ("\(figure.rows)×\(figure.size)", 16), (figure.construction, 54),
-        nanoseconds(figure.nanosecondsPerElement, ""),
-        nanoseconds(figure.inPlaceNanoseconds, " in place"),
-        nanoseconds(figure.withQuantizerNanoseconds, " with int4"),
-        (Columns.decimal(figure.gigabytesPerSecond, 1) + " GB/s", -12),
-      ]))
+    return [
+      ("\(figure.rows)×\(figure.size)", 16), (figure.construction, 54),
+      nanoseconds(figure.nanosecondsPerElement, ""),
+      nanoseconds(figure.inPlaceNanoseconds, " in place"),
+      nanoseconds(figure.withQuantizerNanoseconds, " with int4"),
+      (Columns.decimal(figure.gigabytesPerSecond, 1) + " GB/s", -12),
+    ]
   }
 }
 
-struct BenchCayleyCommand: ParsableCommand {
+struct BenchCayleyCommand: BenchmarkCommand {
   static let configuration = CommandConfiguration(
     commandName: "cayley",
     abstract: "Steps of a learned rotation: milliseconds, and how orthogonal it stays.",
@@ -86,42 +72,28 @@ struct BenchCayleyCommand: ParsableCommand {
 
   func validate() throws {
     try checkAtLeastOne([
-      ("--repetitions", repetitions), ("--size", size.min() ?? 1), ("--steps", steps),
+      "--repetitions": repetitions, "--size": size.min() ?? 1, "--steps": steps,
     ])
   }
 
-  func run() throws {
-    try reportingErrors {
-      let benchmark = CayleyBenchmark(
-        repetitions: repetitions, sizes: size.isEmpty ? [512, 1024, 2048] : size, steps: steps)
-      let figures = try benchmark.run()
-      if output.json {
-        try output.print(Report(benchmark: "cayley", machine: .current, figures: figures))
-      } else {
-        figures.forEach(Self.show)
-      }
-    }
+  func measure(_ found: (CayleyBenchmark.Figure) -> Void) throws {
+    let benchmark = CayleyBenchmark(
+      repetitions: repetitions, sizes: size.isEmpty ? [512, 1024, 2048] : size, steps: steps)
+    try benchmark.run().forEach(found)
   }
 
-  private struct Report: Encodable {
-    let benchmark: String
-    let machine: MachineReport
-    let figures: [CayleyBenchmark.Figure]
-  }
-
-  private static func show(_ figure: CayleyBenchmark.Figure) {
-    print(
-      Columns.row([
-        (figure.rule, 64), ("\(figure.size)", -6),
-        (Columns.decimal(figure.millisecondsPerStep, 1) + " ms/step", -16),
-        (String(format: "%.1e rows", figure.rowResidual), -16),
-        (String(format: "%.1e columns", figure.columnResidual), -18),
-        ("after \(figure.steps) steps", -16),
-      ]))
+  static func row(_ figure: CayleyBenchmark.Figure) -> [(text: String, width: Int)] {
+    [
+      (figure.rule, 64), ("\(figure.size)", -6),
+      (Columns.decimal(figure.millisecondsPerStep, 1) + " ms/step", -16),
+      (String(format: "%.1e rows", figure.rowResidual), -16),
+      (String(format: "%.1e columns", figure.columnResidual), -18),
+      ("after \(figure.steps) steps", -16),
+    ]
   }
 }
 
-struct BenchGPTQCommand: ParsableCommand {
+struct BenchGPTQCommand: BenchmarkCommand {
   static let configuration = CommandConfiguration(
     commandName: "gptq",
     abstract: "Rounding a layer by GPTQ: seconds for the Hessian and for the columns.",
@@ -142,42 +114,20 @@ struct BenchGPTQCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    try checkAtLeastOne([("--repetitions", repetitions), ("--tokens", tokens)])
+    try checkAtLeastOne(["--repetitions": repetitions, "--tokens": tokens])
     guard size > 0, size.isMultiple(of: 128) else {
       throw ValidationError("--size must be a positive multiple of 128, not \(size)")
     }
   }
 
-  func run() throws {
-    try reportingErrors {
-      let figures = try GPTQBenchmark(repetitions: repetitions, size: size, tokens: tokens).run()
-      if output.json {
-        try output.print(Report(benchmark: "gptq", machine: .current, figures: figures))
-      } else {
-        figures.forEach(Self.show)
-      }
-    }
+  func measure(_ found: (GPTQBenchmark.Figure) -> Void) throws {
+    try GPTQBenchmark(repetitions: repetitions, size: size, tokens: tokens).run().forEach(found)
   }
 
-  private struct Report: Encodable {
-    let benchmark: String
-    let machine: MachineReport
-    let figures: [GPTQBenchmark.Figure]
-  }
-
-  private static func show(_ figure: GPTQBenchmark.Figure) {
-    print(
-      Columns.row([
-        (figure.work, 34), (Columns.decimal(figure.seconds, 4) + " s", -12),
-        (
-          figure.gigaflops > 0 ? Columns.decimal(figure.gigaflops, 0) + " G/s" : "", -14
-        ),
-      ]))
-  }
-}
-
-private func checkAtLeastOne(_ options: [(name: String, value: Int)]) throws {
-  for (name, value) in options where value < 1 {
-    throw ValidationError("\(name) must be at least 1, not \(value)")
+  static func row(_ figure: GPTQBenchmark.Figure) -> [(text: String, width: Int)] {
+    [
+      (figure.work, 34), (Columns.decimal(figure.seconds, 4) + " s", -12),
+      (figure.gigaflops > 0 ? Columns.decimal(figure.gigaflops, 0) + " G/s" : "", -14),
+    ]
   }
 }

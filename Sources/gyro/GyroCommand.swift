@@ -28,6 +28,7 @@ struct GyroCommand: ParsableCommand {
 
         gyro run Recipes/int8-qat-novelist.yaml
         gyro evaluate runs/int8-qat-novelist/model --text book.txt
+        gyro export runs/int8-qat-novelist/model --format gguf --output novelist.gguf
 
       Results go to standard output, progress and errors to standard error. Exit codes: 0 done, \
       1 failed, 2 usage or recipe error, 130 interrupted (state saved).
@@ -35,7 +36,8 @@ struct GyroCommand: ParsableCommand {
     version: Version.gyro,
     subcommands: [
       RunCommand.self, EvaluateCommand.self, GenerateCommand.self, InspectCommand.self,
-      StudyCommand.self, BenchCommand.self, DoctorCommand.self,
+      ExportCommand.self, VerifyCommand.self, StudyCommand.self, BenchCommand.self,
+      DoctorCommand.self,
     ])
 }
 

@@ -5,16 +5,17 @@ import Gyro
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "List the tensors of a checkpoint: types, shapes, ranges, outliers.",
+    abstract: "List the tensors of a checkpoint: types, shapes, ranges, outliers, bits per weight.",
     discussion: """
-      'outliers' is the largest absolute value over the root mean square: the higher, the more of \
+      A quantized checkpoint, or an export in another layout, also shows what its scheme does to \
+      every layer and what that saves. 'outliers' is the largest absolute value over the root mean square: the higher, the more of \
       a quantizer's range a few elements take.
 
         gyro inspect Checkpoints/novelist
         gyro inspect model.safetensors --json
       """)
 
-  @Argument(help: "A checkpoint folder or a safetensors file.", completion: .file())
+  @Argument(help: "A checkpoint or an export: a folder or a file.", completion: .file())
   var path: String
   @OptionGroup var options: OutputOptions
 
@@ -35,6 +36,7 @@ struct InspectCommand: ParsableCommand {
       "\(report.elements) elements", "\(report.bytes) bytes",
     ]
     print(facts.compactMap { $0 }.joined(separator: ", "))
+    if let layers = report.layers { print("\n" + EstimateText.table(of: layers) + "\n") }
     let width = (report.tensors.map { $0.name.count }.max() ?? 0) + 2
     print(
       Columns.row([

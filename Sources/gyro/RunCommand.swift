@@ -11,6 +11,7 @@ struct RunCommand: ParsableCommand {
       training checkpoints and what the recipe exports. Ctrl-C saves and exits with 130; --resume \
       goes on, bit for bit as if nothing had happened.
 
+        gyro run Recipes/int8-qat-novelist.yaml --dry-run
         gyro run Recipes/int8-qat-novelist.yaml
         gyro run Recipes/int8-qat-novelist.yaml --set stages.train.steps=300 --output runs/longer
       """)
@@ -30,6 +31,8 @@ struct RunCommand: ParsableCommand {
   var resume = false
   @Flag(help: "Remove the run that is in the folder of results and start afresh.")
   var fresh = false
+  @Flag(help: "Show the plan, with time, memory and disk it would take; write nothing.")
+  var dryRun = false
   @OptionGroup var options: OutputOptions
 
   func validate() throws {
@@ -41,6 +44,11 @@ struct RunCommand: ParsableCommand {
       let recipe = try Recipe.load(
         URL(fileURLWithPath: recipe), overrides: try overrides.map { try RecipeOverride($0) })
       let experiment = try recipe.resolve()
+      if dryRun {
+        let estimate = try experiment.estimate()
+        if options.json { try options.print(estimate) } else { print(EstimateText.of(estimate)) }
+        return
+      }
       let folder = URL(fileURLWithPath: output ?? "runs/\(recipe.name)")
       let view = RunView(options)
       let interruption = Interruption.onSignals()

@@ -32,13 +32,10 @@ struct StudyJohnsonLindenstraussCommand: ParsableCommand {
   @OptionGroup var options: StudyOptions
 
   func validate() throws {
-    for (name, values) in [
-      ("--columns", columns), ("--rows", rows), ("--draws", [draws]), ("--pairs", [pairs]),
-    ] {
-      if let value = values.first(where: { $0 < 1 }) {
-        throw ValidationError("\(name) must be at least 1, not \(value)")
-      }
-    }
+    try checkAtLeastOne([
+      "--columns": columns.min() ?? 1, "--rows": rows.min() ?? 1, "--draws": draws,
+      "--pairs": pairs,
+    ])
     if !(-1...1).contains(cosine) {
       throw ValidationError("--cosine must be from -1 to 1, not \(cosine)")
     }

@@ -9,7 +9,8 @@ struct StudyRotationsCommand: ParsableCommand {
     discussion: """
       Rotates a model with random orthogonal matrices and with Hadamard matrices of random signs, \
       one per seed, rounds it, and measures how far it lies from the float model on text that the \
-      float model samples. With --steps, rotations are also learned from each Hadamard start. A \
+      float model samples. With --steps, rotations are also learned from each Hadamard start, \
+      alone and together with every scaling pair. A \
       small model has hardly any outliers: --strength rotates its outlier twin instead, which \
       computes the same and has those of large models.
 
@@ -68,13 +69,13 @@ struct StudyRotationsCommand: ParsableCommand {
   private static func show(_ study: RotationStudy) {
     print(Terminal.standardOutput.bold(study.subject))
     print("\(study.scheme)\ndivergence from the float model, nats per token\n")
-    print(Columns.row([("", 20), ("mean", -10), ("least", -10), ("largest", -10), ("range", -10)]))
+    print(Columns.row([("", 29), ("mean", -10), ("least", -10), ("largest", -10), ("range", -10)]))
     for method in study.methods {
       let figures = [
         method.mean, method.divergences.min() ?? .nan, method.divergences.max() ?? .nan,
         method.range,
       ]
-      print(Columns.row([(method.name, 20)] + figures.map { (Columns.decimal($0, 5), -10) }))
+      print(Columns.row([(method.name, 29)] + figures.map { (Columns.decimal($0, 5), -10) }))
     }
   }
 }

@@ -37,9 +37,7 @@ struct StudyRoundingCommand: ParsableCommand {
     guard IntegerFormat.widths.contains(bits) else {
       throw ValidationError("--bits must be 2 to 8, not \(bits)")
     }
-    for (name, value) in [("--draws", draws), ("--size", size)] where value < 1 {
-      throw ValidationError("\(name) must be at least 1, not \(value)")
-    }
+    try checkAtLeastOne(["--draws": draws, "--size": size])
     try StudyOptions.checkForWeights(granularity)
   }
 

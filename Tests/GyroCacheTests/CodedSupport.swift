@@ -85,30 +85,16 @@ enum CodedSchemes {
   }
 }
 
-extension CodedKeyCache {
+extension CodedCache {
   /// A filled cache.
   static func holding(
-    _ keys: Tensor, _ scheme: Codes.Scheme, heads: Int, capacity: Int? = nil
+    _ rows: Tensor, _ scheme: Codes.Scheme, heads: Int, capacity: Int? = nil
   ) throws -> Self {
     var cache = try Self(
       CacheShape(
-        keyValueHeads: heads, headSize: keys.shape[1] / heads,
-        capacity: capacity ?? keys.shape[0]), scheme)
-    try cache.append(keys)
-    return cache
-  }
-}
-
-extension CodedValueCache {
-  /// A filled cache.
-  static func holding(
-    _ values: Tensor, _ scheme: Codes.Scheme, heads: Int, capacity: Int? = nil
-  ) throws -> Self {
-    var cache = try Self(
-      CacheShape(
-        keyValueHeads: heads, headSize: values.shape[1] / heads,
-        capacity: capacity ?? values.shape[0]), scheme)
-    try cache.append(values)
+        keyValueHeads: heads, headSize: rows.shape[1] / heads,
+        capacity: capacity ?? rows.shape[0]), scheme)
+    try cache.append(rows)
     return cache
   }
 }

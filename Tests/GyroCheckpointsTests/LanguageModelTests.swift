@@ -4,6 +4,7 @@ import GyroModels
 import GyroQuantization
 import GyroTensors
 import GyroText
+import TestSupport
 import Testing
 
 @Suite("A language model's folder")

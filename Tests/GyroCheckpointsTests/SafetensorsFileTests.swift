@@ -1,6 +1,7 @@
 import Foundation
 import GyroCheckpoints
 import GyroTensors
+import TestSupport
 import Testing
 
 /// A file made byte by byte: length, header text, data.

@@ -2,6 +2,7 @@ import CZlib
 import Foundation
 import GyroDatasets
 import GyroTensors
+import TestSupport
 import Testing
 
 /// `bytes` as one member of gzip data.

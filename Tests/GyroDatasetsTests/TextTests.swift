@@ -1,6 +1,7 @@
 import Foundation
 import GyroDatasets
 import GyroText
+import TestSupport
 import Testing
 
 @Suite("Text files and token streams")

@@ -117,9 +117,15 @@ private func words(
         == "tiny.yaml, line 8: unknown granularity 'channel' in scheme.activations.granularity. "
         + "Known: tensor, token, group-32, head-64")
     #expect(
-      words("format: huggingface", "format: gguf")
-        == "tiny.yaml, line 16: unknown export format 'gguf' in stages[4].export.format. "
-        + "Known: huggingface")
+      words("format: huggingface", "format: ggml")
+        == "tiny.yaml, line 16: unknown export format 'ggml' in stages[4].export.format; "
+        + "did you mean 'gguf'? "
+        + "Known: huggingface, compressed-tensors, gguf, onnx, mlx, safetensors")
+    #expect(
+      words("format: huggingface", "format: gguf, storage: q9")
+        == "tiny.yaml, line 16: unknown storage type of gguf 'q9' in stages[4].export.storage. "
+        + "Known: q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q6_k, tq1_0, tq2_0, mxfp4, nvfp4, f16, bf16, f32"
+    )
   }
 
   @Test func aMissingKeyNamesWhereItBelongs() {

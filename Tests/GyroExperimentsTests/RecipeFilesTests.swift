@@ -44,7 +44,8 @@ private let recipeFiles: [URL] = {
       _ = try recipe.resolve(relativeTo: packageRoot)
       Issue.record("a missing model was resolved")
     } catch {
-      #expect(error.description == "tiny.yaml, line 2: model: there is no such folder: no/such")
+      #expect(
+        error.description == "tiny.yaml, line 2: model: there is no such folder or file: no/such")
     }
     let text = try Recipe(
       yaml: soundRecipe.replacing("{ generated: { tokens: 1024, seed: 2 } }", with: "'*.nothing'")

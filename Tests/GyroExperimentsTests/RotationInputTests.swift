@@ -41,6 +41,20 @@ struct RotationInputTests {
     }
   }
 
+  @Test func `without a length, windows are as long as a context below 128`() throws {
+    try withTemporaryFolder { folder in
+      let stages = """
+          - rotate: { label: turn, steps: 1, batch: 2, rate: 1e-3 }
+          - train: { label: tune, steps: 1, batch: 2, rate: 1e-4 }
+        """
+      let results = try rotationExperiment(folder, rotationRecipe(stages))
+        .run(output: folder.appending(path: "run"))
+      // Two windows of the model's 32 tokens.
+      #expect(results.stages[1].figures["tokens"] == 64)
+      #expect(results.stages[2].figures["tokens"] == 64)
+    }
+  }
+
   @Test func `rotations of another model are refused, both fingerprints printed`() throws {
     try withTemporaryFolder { folder in
       _ = try first(folder)

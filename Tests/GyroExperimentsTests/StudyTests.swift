@@ -185,8 +185,11 @@ private func writeTinyClassifier(to folder: URL) throws {
       let study = try RotationStudy(checkpoint: folder, options)
       #expect(
         study.methods.map(\.name)
-          == ["not rotated", "random orthogonal", "random Hadamard", "learned"])
-      #expect(study.methods.map(\.divergences.count) == [1, 3, 3, 3])
+          == [
+            "not rotated", "random orthogonal", "random Hadamard", "learned",
+            "learned, with scaling pairs",
+          ])
+      #expect(study.methods.map(\.divergences.count) == [1, 3, 3, 3, 3])
       #expect(study.subject.hasPrefix("outlier twin of"))
       for method in study.methods {
         #expect(method.divergences.allSatisfy { $0 > 0 && $0.isFinite })

@@ -3,7 +3,7 @@ import GyroTensors
 
 /// Every family of number formats, by name.
 let formatNames: [String] =
-  (2...8).flatMap { ["int\($0)", "int\($0)-restricted", "uint\($0)"] }
+  (2...8).flatMap { ["int\($0)", "int\($0)-restricted", "int\($0)-half-range", "uint\($0)"] }
   + [
     "e4m3", "e5m2", "e2m1", "e2m3", "e3m2", "e3m4", "e2m5", "e1m6", "e3m0", "e5m1", "e4m3-finite",
     "e4m3-ieee", "e3m4-ieee", "binary", "ternary", "nf4", "pot2", "pot3", "pot4", "pot5", "apot3",

@@ -142,7 +142,7 @@ struct FrameGradientTests {
     var merged = base
     learning.start(&merged, .hadamard(seed: 11))
     // Factors away from 1, so that every order of factors shows.
-    for path in learning.frames.learnedPaths where path.name.contains("scaling") {
+    for path in learning.frames.learned.map(\.path) where path.name.contains("scaling") {
       var stream = RandomStream(seed: 9).derived(path.name)
       merged[path] = Tensor(
         merged[path].shape,
@@ -150,7 +150,7 @@ struct FrameGradientTests {
     }
     learning.merge(into: &merged)
     var turned = base
-    for path in learning.frames.learnedPaths {
+    for path in learning.frames.learned.map(\.path) {
       turned.declare(path, merged[path], kind: merged.parameter(at: path)!.kind)
     }
     let short = try gradients(model, merged, learning)
@@ -159,7 +159,7 @@ struct FrameGradientTests {
       TurnedActivations(
         plan: plan, frames: learning.frames, turnsWeights: quantizesWeights))
     #expect(abs(short.loss - long.loss) < 1e-4 * abs(long.loss))
-    for path in learning.frames.learnedPaths {
+    for path in learning.frames.learned.map(\.path) {
       let (a, b) = (
         tangent(short.gradients[path]!, merged[path]), tangent(long.gradients[path]!, merged[path])
       )

@@ -72,7 +72,7 @@ struct LearningMergeTests {
     lacking = rotations
     lacking.scalings = nil
     try learning.start(&store, from: lacking)
-    for path in learning.frames.learnedPaths where path.name.contains("scaling") {
+    for path in learning.frames.learned.map(\.path) where path.name.contains("scaling") {
       #expect(store[path].magnitude().maximum() == 0)
     }
     #expect(rotations.scalings!.pairs == Set(ScalingPair.allCases))

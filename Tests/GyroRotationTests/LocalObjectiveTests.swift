@@ -59,7 +59,7 @@ struct LocalObjectiveTests {
         TokenWindow(tokens, batch: 1, length: tokens.count), pass)
       let found = try local.learn(
         learning, &parameters, samples: pass.statistics, rule: CayleyAdam())
-      #expect(found.map(\.path) == learning.frames.learnedPaths.sorted())
+      #expect(found.map(\.path) == learning.frames.learned.map(\.path).sorted())
       for (path, before, after) in found {
         #expect(after < before, "\(objective) \(path): \(before) to \(after)")
       }

@@ -136,37 +136,37 @@ TARGET GYRO_INLINE void SET(add_rows)(const gyro_code_rows *rows, const uint8_t 
   for (int n = 0; n < size; n++) GYRO_STORE(sums + 16 * n, sum[n]);
 }
 
-// The sizes that heads and their outlier parts have get code of their own.
-#define FOR_BITS(call)           \
-  switch (rows->format.bits) {   \
-    case 1: call(1); break;      \
-    case 2: call(2); break;      \
-    case 3: call(3); break;      \
-    case 4: call(4); break;      \
-    default: call(8); break;     \
+// The sizes that heads and their outlier parts have get code of their own: `call` is a macro of
+// (bits, size, single), all of them constants where they can be.
+#define FOR_SIZES(bits, size, call)                  \
+  if (GENERAL) call(bits, size, single);             \
+  else if (single && size == 8) call(bits, 8, 1);    \
+  else if (single && size == 6) call(bits, 6, 1);    \
+  else if (single && size == 4) call(bits, 4, 1);    \
+  else if (single && size == 3) call(bits, 3, 1);    \
+  else if (single && size == 2) call(bits, 2, 1);    \
+  else if (single && size == 1) call(bits, 1, 1);    \
+  else if (single) call(bits, size, 1);              \
+  else if (size == 8) call(bits, 8, 0);              \
+  else if (size == 4) call(bits, 4, 0);              \
+  else call(bits, size, 0)
+#define FOR_BITS_AND_SIZES(size, call)           \
+  switch (rows->format.bits) {                   \
+    case 1: FOR_SIZES(1, size, call); break;     \
+    case 2: FOR_SIZES(2, size, call); break;     \
+    case 3: FOR_SIZES(3, size, call); break;     \
+    case 4: FOR_SIZES(4, size, call); break;     \
+    default: FOR_SIZES(8, size, call); break;    \
   }
 
 TARGET static void SET(score_chunk)(const gyro_code_rows *rows, const uint8_t *packed,
                                     int64_t count, const float *query, const float *scales,
                                     float *scores) {
   const int columns = rows->format.width / 16, single = rows->group == rows->format.width;
-#define CALL(bits, columns, single) \
+#define SCORE(bits, columns, single) \
   SET(score_rows)(rows, packed, count, query, scales, scores, bits, columns, single)
-#define SCORE(bits)                                                \
-  if (GENERAL) CALL(bits, columns, single);                        \
-  else if (single && columns == 8) CALL(bits, 8, 1);               \
-  else if (single && columns == 6) CALL(bits, 6, 1);               \
-  else if (single && columns == 4) CALL(bits, 4, 1);               \
-  else if (single && columns == 3) CALL(bits, 3, 1);               \
-  else if (single && columns == 2) CALL(bits, 2, 1);               \
-  else if (single && columns == 1) CALL(bits, 1, 1);               \
-  else if (single) CALL(bits, columns, 1);                         \
-  else if (columns == 8) CALL(bits, 8, 0);                         \
-  else if (columns == 4) CALL(bits, 4, 0);                         \
-  else CALL(bits, columns, 0)
-  FOR_BITS(SCORE)
+  FOR_BITS_AND_SIZES(columns, SCORE)
 #undef SCORE
-#undef CALL
 }
 
 TARGET static void SET(add_chunk)(const gyro_code_rows *rows, const uint8_t *packed, int64_t count,
@@ -175,23 +175,11 @@ TARGET static void SET(add_chunk)(const gyro_code_rows *rows, const uint8_t *pac
   for (int first = 0; first < columns; first += code_unit) {
     const int size = columns - first < code_unit ? columns - first : code_unit;
     const uint8_t *unit = packed + 2 * rows->format.bits * first;
-#define CALL(bits, size, single) \
+#define ADD(bits, size, single) \
   SET(add_rows)(rows, unit, count, factors, first, sums + 16 * first, bits, size, single)
-#define ADD(bits)                                       \
-  if (GENERAL) CALL(bits, size, single);                \
-  else if (single && size == 8) CALL(bits, 8, 1);       \
-  else if (single && size == 6) CALL(bits, 6, 1);       \
-  else if (single && size == 4) CALL(bits, 4, 1);       \
-  else if (single && size == 3) CALL(bits, 3, 1);       \
-  else if (single && size == 2) CALL(bits, 2, 1);       \
-  else if (single && size == 1) CALL(bits, 1, 1);       \
-  else if (single) CALL(bits, size, 1);                 \
-  else if (size == 8) CALL(bits, 8, 0);                 \
-  else if (size == 4) CALL(bits, 4, 0);                 \
-  else CALL(bits, size, 0)
-    FOR_BITS(ADD)
+    FOR_BITS_AND_SIZES(size, ADD)
 #undef ADD
-#undef CALL
   }
 }
-#undef FOR_BITS
+#undef FOR_BITS_AND_SIZES
+#undef FOR_SIZES

@@ -72,13 +72,9 @@ static void encode_heads(void *context, int64_t begin, int64_t end, int thread) 
   for (int64_t head = begin; head < end; head++)
     for (int64_t t = 0; t < job->tokens; t++)
       for (int block = 0; block < l.blocks; block++) {
-        const int64_t token = job->first + t;
-        const int64_t unit = head * rows->units + (l.tokens_per_unit > 1
-                                                       ? token / l.tokens_per_unit
-                                                       : token * l.units_per_token + block / 8);
-        const int place = (int)(token % l.tokens_per_unit) * l.blocks + block % 8;
+        const polar_spot at = polar_spot_of(rows, &l, head, job->first + t, block);
         encode_block(rows, &l, job->x + (t * rows->heads + head) * size + 16 * block,
-                     rows->codes + unit * bytes, rows->radii + unit * 8, place);
+                     rows->codes + at.unit * bytes, rows->radii + at.unit * 8, at.place);
       }
 }
 
@@ -111,19 +107,16 @@ static void decode_heads(void *context, int64_t begin, int64_t end, int thread) 
   for (int64_t head = begin; head < end; head++)
     for (int64_t t = 0; t < rows->count; t++)
       for (int block = 0; block < l.blocks; block++) {
-        const int64_t unit = head * rows->units + (l.tokens_per_unit > 1
-                                                       ? t / l.tokens_per_unit
-                                                       : t * l.units_per_token + block / 8);
-        const int place = (int)(t % l.tokens_per_unit) * l.blocks + block % 8;
+        const polar_spot at = polar_spot_of(rows, &l, head, t, block);
         uint8_t codes[15];
         float cosines[15], sines[15];
-        polar_block_codes(rows->codes + unit * bytes, &rows->format, &l, place, codes);
+        polar_block_codes(rows->codes + at.unit * bytes, &rows->format, &l, at.place, codes);
         for (int i = 0; i < 15; i++) {
           const int level = i < 8 ? 0 : i < 12 ? 1 : i < 14 ? 2 : 3;
           cosines[i] = rows->tables->cosines[level][codes[i]];
           sines[i] = rows->tables->sines[level][codes[i]];
         }
-        expand(cosines, sines, half_to_float(rows->radii[unit * 8 + place]),
+        expand(cosines, sines, half_to_float(rows->radii[at.unit * 8 + at.place]),
                job->decoded + (t * rows->heads + head) * size + 16 * block);
       }
 }

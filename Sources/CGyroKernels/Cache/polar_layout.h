@@ -23,6 +23,20 @@ GYRO_INLINE polar_layout polar_layout_of(gyro_polar_format f) {
   return l;
 }
 
+/// Where a block of a token lies: its unit among all heads', and its place of the eight there.
+typedef struct {
+  int64_t unit;
+  int place;
+} polar_spot;
+
+GYRO_INLINE polar_spot polar_spot_of(const gyro_polar_rows *rows, const polar_layout *l,
+                                     int64_t head, int64_t token, int block) {
+  const int64_t unit = l->tokens_per_unit > 1 ? token / l->tokens_per_unit
+                                              : token * l->units_per_token + block / 8;
+  return (polar_spot){.unit = head * rows->units + unit,
+                      .place = (int)(token % l->tokens_per_unit) * l->blocks + block % 8};
+}
+
 /// The codes of level 4 of a unit: eight fields.
 GYRO_INLINE uint32_t polar_top(const uint8_t *unit, const polar_layout *l) {
   uint32_t top = 0;

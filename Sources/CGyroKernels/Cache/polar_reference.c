@@ -11,19 +11,16 @@ typedef struct {
 static void read_block(const gyro_polar_rows *rows, int64_t head, int64_t token, int block,
                        Block *result) {
   const polar_layout l = polar_layout_of(rows->format);
-  const int64_t unit = head * rows->units + (l.tokens_per_unit > 1
-                                                 ? token / l.tokens_per_unit
-                                                 : token * l.units_per_token + block / 8);
-  const int place = (int)(token % l.tokens_per_unit) * l.blocks + block % 8;
+  const polar_spot at = polar_spot_of(rows, &l, head, token, block);
   uint8_t codes[15];
-  polar_block_codes(rows->codes + unit * gyro_polar_unit_bytes(rows->format), &rows->format, &l,
-                    place, codes);
+  polar_block_codes(rows->codes + at.unit * gyro_polar_unit_bytes(rows->format), &rows->format, &l,
+                    at.place, codes);
   for (int i = 0; i < 15; i++) {
     const int level = i < 8 ? 0 : i < 12 ? 1 : i < 14 ? 2 : 3;
     result->cosines[i] = rows->tables->cosines[level][codes[i]];
     result->sines[i] = rows->tables->sines[level][codes[i]];
   }
-  result->radius = half_to_float(rows->radii[unit * 8 + place]);
+  result->radius = half_to_float(rows->radii[at.unit * 8 + at.place]);
 }
 
 /// ⟨query, block⟩: the levels fold the query as they fold the block.

@@ -1,5 +1,7 @@
 #include "range_error.h"
 
+#include <string.h>
+
 #include "gyro_clones.h"
 #include "gyro_math.h"
 #include "gyro_parallel.h"
@@ -7,7 +9,8 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-enum { strip = 512 };
+/// Long enough for loops, short enough to see early that a range is no good.
+enum { strip = 128 };
 
 /// An elementwise loop that is not unrolled: most groups are 16 to 128 elements long, and what does
 /// not fill an unrolled round would go element by element.
@@ -110,17 +113,19 @@ static void add_weighted_strip(const float *x, const float *projected, float sca
   for (int lane = 0; i < count; i++, lane++) sums[lane] += terms[i];
 }
 
-static double tree_sum(double *lanes) {
+static double tree_sum(const double *sums) {
+  double lanes[gyro_lane_count];
+  memcpy(lanes, sums, sizeof lanes);
   for (int width = gyro_lane_count / 2; width > 0; width /= 2)
     for (int lane = 0; lane < width; lane++) lanes[lane] += lanes[lane + width];
   return lanes[0];
 }
 
 double range_block_error(const range_grid *grid, int32_t error, const float *x,
-                         const double *weights, int64_t count) {
+                         const double *weights, int64_t count, double before, double bound) {
   float projected[strip], costs[strip], sums[gyro_lane_count] = {0};
-  double precise[gyro_lane_count] = {0};
-  for (int64_t first = 0; first < count; first += strip) {
+  double precise[gyro_lane_count] = {0}, total = 0;
+  for (int64_t first = 0; first < count && before + total < bound; first += strip) {
     int64_t part = count - first < strip ? count - first : strip;
     const float *source = x + first;
     project_strip(&grid->format, grid->scale, source, part, projected);
@@ -128,13 +133,14 @@ double range_block_error(const range_grid *grid, int32_t error, const float *x,
       power_strip(source, projected, grid->scale, part, costs);
     else if (!weights)
       square_strip(source, projected, grid->scale, part, costs);
-    if (weights)
+    if (weights) {
       add_weighted_strip(source, projected, grid->scale, error, costs, weights + first, part,
                          precise);
-    else
+    } else {
       add_strip(costs, part, sums);
+      for (int lane = 0; lane < gyro_lane_count; lane++) precise[lane] = (double)sums[lane];
+    }
+    total = tree_sum(precise);
   }
-  if (!weights)
-    for (int lane = 0; lane < gyro_lane_count; lane++) precise[lane] = (double)sums[lane];
-  return tree_sum(precise);
+  return total;
 }

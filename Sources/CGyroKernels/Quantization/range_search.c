@@ -20,21 +20,22 @@ typedef struct {
   double error;
 } Best;
 
-static double block_error(const Group *group, int64_t block) {
+static double block_error(const Group *group, int64_t block, double before, double bound) {
   int64_t first = block * range_block, rest = group->count - first;
   return range_block_error(&group->grid, group->search->error, group->x + first,
                            group->weights ? group->weights + first : 0,
-                           rest < range_block ? rest : range_block);
+                           rest < range_block ? rest : range_block, before, bound);
 }
 
 static void blocks_body(void *context, int64_t begin, int64_t end, int thread) {
   (void)thread;
   const Group *group = context;
   for (int64_t block = begin; block < end; block++)
-    group->partial[block] = block_error(group, block);
+    group->partial[block] = block_error(group, block, 0, __builtin_inf());
 }
 
-static double error_of(Group *group, float low, float high) {
+/// The error of a range, or a part of it that is `bound` or more already.
+static double error_of(Group *group, float low, float high, double bound) {
   int64_t blocks = (group->count + range_block - 1) / range_block;
   double sum = 0;
   group->grid = range_grid_of(group->search, low, high);
@@ -42,13 +43,14 @@ static double error_of(Group *group, float low, float high) {
     gyro_parallel_for(blocks, 8, blocks_body, group);
     for (int64_t block = 0; block < blocks; block++) sum += group->partial[block];
   } else {
-    for (int64_t block = 0; block < blocks; block++) sum += block_error(group, block);
+    for (int64_t block = 0; block < blocks && sum < bound; block++)
+      sum += block_error(group, block, sum, bound);
   }
   return sum;
 }
 
 static void try_range(Group *group, float low, float high, Best *best) {
-  double error = error_of(group, low, high);
+  double error = error_of(group, low, high, best->error);
   if (error < best->error) *best = (Best){low, high, error};
 }
 
@@ -151,7 +153,7 @@ static void search_group(Group *group, float *low_result, float *high_result) {
   }
   Best data = {low, high, 0}, best = data;
   if (low < 0 || high > 0) {
-    best.error = error_of(group, low, high);
+    best.error = error_of(group, low, high, __builtin_inf());
     int two_ends = asymmetric && low < 0 && high > 0;
     if (two_ends && search->ends == GYRO_ENDS_IN_PLANE) {
       search_plane(group, data, &best);
@@ -212,7 +214,7 @@ double gyro_range_error(const gyro_range_search *search, const float *x, const d
                         int64_t count, float low, float high) {
   double *partial = partial_sums(count);
   Group group = {.search = search, .x = x, .weights = weights, .count = count, .partial = partial};
-  double error = error_of(&group, low, high);
+  double error = error_of(&group, low, high, __builtin_inf());
   free(partial);
   return error;
 }
@@ -232,7 +234,7 @@ static void candidates_body(void *context, int64_t begin, int64_t end, int threa
   for (int64_t i = begin; i < end; i++) {
     Group group = {.search = job->search, .x = job->x, .weights = job->weights,
                    .count = job->count};
-    job->errors[i] = error_of(&group, job->lows[i], job->highs[i]);
+    job->errors[i] = error_of(&group, job->lows[i], job->highs[i], __builtin_inf());
   }
 }
 

@@ -145,6 +145,12 @@ typedef struct {
 int gyro_matmul_mixed(int pieces, int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,
                       const gyro_matmul_factor *a, const gyro_matmul_factor *b, float *c);
 
+/// C[n,n] = Xᵀ · X for X [k,n], of which only the lower triangle is computed, the diagonal included:
+/// the same bits there as `gyro_matmul_mixed` gives (`gyro_matmul_f32_split` for a Float32 factor),
+/// at about half the work. What C holds above the diagonal afterwards is not specified. `pieces` is 2
+/// or 3, or 0 for float32 products of a Float32 factor.
+int gyro_matmul_lower_gram(int pieces, int64_t n, int64_t k, const gyro_matmul_factor *x, float *c);
+
 // MARK: plain references (single loops, double accumulation, slow)
 
 void gyro_reference_matmul_f32(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k,

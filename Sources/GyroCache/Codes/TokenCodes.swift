@@ -1,6 +1,6 @@
 public import GyroTensors
 
-/// How rows of a cache become codes: what `CodedKeyCache` and `CodedValueCache` need of a scheme.
+/// How rows of a cache become codes: what `CodedCache` needs of a scheme.
 ///
 /// A token is encoded as soon as the scheme can: after `calibration` tokens have been seen, in whole
 /// groups of `group` tokens, and never while it is one of the `window` newest. Until then it stays a

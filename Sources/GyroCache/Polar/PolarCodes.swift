@@ -180,7 +180,7 @@ public typealias PolarKeyCache = CodedKeyCache<PolarCodes>
 /// Values as blocks of a radius and 15 angles.
 public typealias PolarValueCache = CodedValueCache<PolarCodes>
 
-extension CodedKeyCache where Codes == PolarCodes {
+extension CodedCache where Codes == PolarCodes, Role == KeyRole {
   /// The angles in use.
   public var codebook: PolarCodebook { codes.codebook }
 }

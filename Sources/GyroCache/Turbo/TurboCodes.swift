@@ -107,7 +107,7 @@ public typealias TurboKeyCache = CodedKeyCache<TurboCodes>
 /// them.
 public typealias TurboValueCache = CodedValueCache<TurboCodes>
 
-extension CodedKeyCache where Codes == TurboCodes {
+extension CodedCache where Codes == TurboCodes, Role == KeyRole {
   /// The outlier channels of a head once they are found, in rising order; empty without.
   public func outlierChannels(head: Int) -> [Int] { codes.outlierChannels(head: head) }
 }

@@ -95,12 +95,13 @@ public struct ImageModel: Sendable {
   public init(contentsOf directory: URL) throws {
     let config = try ModelFolder.configuration(of: directory)
     configuration = try ImageModelConfiguration(json: config)
+    let files = try SafetensorsDirectory(contentsOf: directory)
+    try configuration.check(heldBy: files.byteCount)
     let build = ModelBuilder.unfilled()
     model = try configuration.model(build)
     var parameters = build.store
     scheme = try SchemeRecord.scheme(in: config)
-    _ = try ModelFolder.fill(
-      &parameters, from: SafetensorsDirectory(contentsOf: directory), scheme)
+    _ = try ModelFolder.fill(&parameters, from: files, scheme)
     self.parameters = parameters
   }
 
@@ -110,9 +111,9 @@ public struct ImageModel: Sendable {
   /// - Throws: `FileError` or `CheckpointError`; what was there before then stays.
   public func write(to directory: URL, as type: ScalarType = .float32) throws {
     try ModelFolder.create(directory)
-    try AtomicFile.write(
-      Array(try SchemeRecord.adding(scheme, to: configuration.json, type, parameters)),
-      to: directory.appendingPathComponent("config.json"))
-    try ModelFolder.write(parameters, scheme, to: directory, as: type)
+    let config = Array(try SchemeRecord.adding(scheme, to: configuration.json, type))
+    try ModelFolder.write(parameters, scheme, to: directory, as: type) {
+      try AtomicFile.write(config, to: directory.appendingPathComponent("config.json"))
+    }
   }
 }

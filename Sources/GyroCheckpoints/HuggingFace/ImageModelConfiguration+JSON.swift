@@ -1,5 +1,5 @@
-import Foundation
-import GyroModels
+package import Foundation
+package import GyroModels
 
 extension ImageModelConfiguration {
   /// `config.json` as it is written; every key but those of other architectures must be there.
@@ -15,7 +15,7 @@ extension ImageModelConfiguration {
   }
 
   /// Reads `config.json`.
-  init(json data: Data) throws(ConfigurationError) {
+  package init(json data: Data) throws(ConfigurationError) {
     let record: Record
     do {
       let decoder = JSONDecoder()
@@ -57,6 +57,9 @@ extension ImageModelConfiguration {
 
   private func checkExtents() throws(ConfigurationError) {
     func check(_ key: String, _ extents: [Int]) throws(ConfigurationError) {
+      guard extents.count <= 1024 else {
+        throw .outOfRange(key: key, value: "a list of \(extents.count)", reason: "it is too long")
+      }
       guard extents.allSatisfy({ (1...1_048_576).contains($0) }) else {
         throw .outOfRange(key: key, value: "\(extents)", reason: "extents must be positive")
       }
@@ -66,11 +69,18 @@ extension ImageModelConfiguration {
     }
     try check("image", image)
     try check("classes", [classes])
+    guard image[1] <= 16384, image[2] <= 16384, image.reduce(1, *) <= 1 << 28 else {
+      throw .outOfRange(key: "image", value: "\(image)", reason: "no image is so large")
+    }
     switch architecture {
     case .lenet: break
     case .resnet(let widths, let blocks):
       try check("widths", widths.isEmpty ? [0] : widths)
       try check("blocks_per_stage", [blocks])
+      guard blocks <= 1024 else {
+        throw .outOfRange(
+          key: "blocks_per_stage", value: "\(blocks)", reason: "no network is so deep")
+      }
     case .mobilenet(let stem, let blocks):
       try check("stem", [stem])
       try check("blocks", blocks.flatMap { [$0.width, $0.stride] })
@@ -79,7 +89,7 @@ extension ImageModelConfiguration {
   }
 
   /// The object to write as `config.json`.
-  var json: Data {
+  package var json: Data {
     var record = Record(architectures: [architecture.name], image: image, classes: classes)
     switch architecture {
     case .lenet: break

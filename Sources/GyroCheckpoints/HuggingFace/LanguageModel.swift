@@ -1,6 +1,7 @@
 public import Foundation
 public import GyroModels
 public import GyroQuantization
+package import GyroTensors
 public import GyroText
 
 /// A language model as a Hugging Face folder holds it: structure, numbers, tokenizer and, when its
@@ -37,14 +38,26 @@ extension LanguageModel {
   /// - Throws: `CheckpointError` (a file or tensor is missing, damaged or of another shape),
   ///   `ConfigurationError`, `TokenizerError`, `QuantizationError`.
   public init(contentsOf directory: URL) throws {
+    try self.init(contentsOf: directory, reading: nil)
+  }
+
+  /// Reads a weight of another layout: its value and the names of the tensors it came from; nil
+  /// leaves it to the reader of ordinary folders.
+  package typealias WeightReader = (
+    _ path: ParameterPath, _ shape: Shape, _ plan: QuantizationPlan?
+  ) throws -> (value: Tensor, names: [String])?
+
+  /// The same with weights in another layout.
+  package init(contentsOf directory: URL, reading: WeightReader?) throws {
     let config = try ModelFolder.configuration(of: directory)
     let configuration = try LlamaConfiguration(json: config)
     let files = try SafetensorsDirectory(contentsOf: directory)
+    try configuration.check(heldBy: files.byteCount)
     let build = ModelBuilder.unfilled()
     let model = Llama(configuration, build)
     var parameters = build.store
     let scheme = try SchemeRecord.scheme(in: config)
-    let unused = try ModelFolder.fill(&parameters, from: files, scheme)
+    let unused = try ModelFolder.fill(&parameters, from: files, scheme, reading: reading)
     var warnings = configuration.warnings
     if !unused.isEmpty {
       warnings.append(
@@ -71,17 +84,16 @@ extension LanguageModel {
   /// Writes the folder: weights last, so that a folder with weights is complete.
   ///
   /// Quantized weights are written as they are. Eight-bit whole numbers: I8 codes under the weight's
-  /// own name and F32 scales `[rows, 1]` under `<name>_scale`, the layout compressed-tensors calls
-  /// `int-quantized`, with its `quantization_config`. Other formats: packed codes and scales
+  /// own name and F32 scales `[rows, 1]` under `<name>_scale`. Other formats: packed codes and scales
   /// (`QuantizedWeight`). Everything else is rounded to `type`.
   ///
   /// - Throws: `FileError` or `CheckpointError`; what was there before then stays.
   public func write(to directory: URL, as type: ScalarType = .float32) throws {
     try ModelFolder.create(directory)
-    if let tokenizer { try tokenizer.write(to: directory) }
-    try AtomicFile.write(
-      Array(try SchemeRecord.adding(scheme, to: configuration.json, type, parameters)),
-      to: directory.appendingPathComponent("config.json"))
-    try ModelFolder.write(parameters, scheme, to: directory, as: type)
+    let config = Array(try SchemeRecord.adding(scheme, to: configuration.json, type))
+    try ModelFolder.write(parameters, scheme, to: directory, as: type) {
+      if let tokenizer { try tokenizer.write(to: directory) }
+      try AtomicFile.write(config, to: directory.appendingPathComponent("config.json"))
+    }
   }
 }

@@ -31,16 +31,23 @@ enum ModelFolder {
 
   /// Gives every declared path its tensor, weights on their grids, and declares what the scheme's
   /// quantizers keep for activations.
+  /// - Parameter reading: reads weights of another layout; see `LanguageModel`.
   /// - Returns: the names in the files that nothing asked for.
   static func fill(
     _ parameters: inout ParameterStore, from files: SafetensorsDirectory,
-    _ scheme: QuantizationScheme?
+    _ scheme: QuantizationScheme?, reading: LanguageModel.WeightReader? = nil
   ) throws -> [String] {
     let plan = try scheme.map { try QuantizationPlan($0, for: parameters) }
     let names = Set(files.names)
+    let record = plan == nil ? nil : try QuantizerRecord(in: files.url)
     var used: Set<String> = []
     for path in parameters.paths {
       let name = path.name
+      if let (value, known) = try reading?(path, parameters[path].shape, plan) {
+        parameters[path] = value
+        used.formUnion(known)
+        continue
+      }
       if names.contains(name + "_packed"), let quantizer = plan?.quantizer(at: path) {
         parameters[path] = try QuantizedWeight(name: name, quantizer: quantizer)
           .read(parameters[path].shape, files)
@@ -58,13 +65,19 @@ enum ModelFolder {
       if entry.type == .int8 {
         parameters[path] = try codes(name, entry, files)
         used.insert(name + "_scale")
+      } else if let record, let quantizer = plan?.quantizer(at: path), record.contains(path) {
+        parameters[path] = try record.onGrid(files.tensor(name), of: path, quantizer)
       } else {
         parameters[path] = try files.tensor(name)
       }
     }
-    for path in plan?.siteStatePaths ?? [] {
-      parameters.declare(path, try files.tensor(path.name), kind: .buffer)
-      used.insert(path.name)
+    if let plan {
+      let recorded = try record?.states(plan)
+      for path in plan.siteStatePaths {
+        let state = try recorded?[path] ?? files.tensor(path.name)
+        parameters.declare(path, state, kind: .buffer)
+        used.insert(path.name)
+      }
     }
     return files.names.filter { name in
       !used.contains(name) && !derived.contains { name.hasSuffix($0) }
@@ -102,9 +115,11 @@ enum ModelFolder {
 
   /// Writes all tensors, those on a grid as codes and scales: plain int8 codes under the weight's own
   /// name, others packed.
+  ///
+  /// - Parameter finishing: writes what belongs to the weights, just before they get their name.
   static func write(
     _ parameters: ParameterStore, _ scheme: QuantizationScheme?, to directory: URL,
-    as type: ScalarType
+    as type: ScalarType, finishing: () throws -> Void
   ) throws {
     var metadata = ["format": "pt"]
     if let scheme { metadata["gyro_scheme"] = scheme.fingerprint }
@@ -114,8 +129,11 @@ enum ModelFolder {
     for path in parameters.paths {
       let value = parameters[path]
       if let grid = value.wholeGrid, plan?.quantizer(at: path)?.format.bits ?? 8 == 8 {
-        let codes = UnsafeRawBufferPointer(start: grid.codes.pointer, count: value.count)
-        writer.add(path.name, shape: value.shape, type: .int8, bytes: Array(codes))
+        writer.add(
+          path.name, shape: value.shape, type: .int8,
+          producingBytes: {
+            Array(UnsafeRawBufferPointer(start: grid.codes.pointer, count: value.count))
+          })
         writer.add(
           path.name + "_scale", Tensor([grid.rows, 1], elements: grid.scaleArray), as: .float32)
       } else if let quantizer = plan?.quantizer(at: path), let codes = quantizer.codes(of: value) {
@@ -124,6 +142,9 @@ enum ModelFolder {
         writer.add(path.name, value, as: exact.contains(path) ? .float32 : type)
       }
     }
-    try writer.write(toDirectory: directory)
+    try writer.write(toDirectory: directory) {
+      try finishing()
+      try QuantizerRecord.remove(from: directory)
+    }
   }
 }

@@ -33,7 +33,13 @@ struct QuantizedWeight {
     writer.add(
       name + "_packed", shape: [rows, rows == 0 ? 0 : bytes.count / rows], type: .uint8,
       bytes: bytes)
-    let scales = value.scales
+    addGrid(value.format, value.scales, to: &writer)
+  }
+
+  /// Adds everything but the codes.
+  func addGrid(
+    _ format: any NumberFormat, _ scales: GroupScales, to writer: inout SafetensorsWriter
+  ) {
     if quantizer.scaleFormat.isByte {
       writer.add(
         name + "_scale", shape: scales.scales.shape, type: scaleType,
@@ -47,10 +53,10 @@ struct QuantizedWeight {
     if let zeroPoints = scales.zeroPoints {
       writer.add(name + "_zero_point", zeroPoints, as: .uint8)
     }
-    if let codebook = value.format as? Codebook, codebook != quantizer.format as? Codebook {
+    if let codebook = format as? Codebook, codebook != quantizer.format as? Codebook {
       writer.add(
         name + "_codebook", Tensor([codebook.levels.count], elements: codebook.levels))
-    } else if let float = value.format as? Minifloat, float != quantizer.format as? Minifloat {
+    } else if let float = format as? Minifloat, float != quantizer.format as? Minifloat {
       writer.add(
         name + "_split", shape: [2], type: .uint8,
         bytes: [UInt8(float.exponentBits), UInt8(float.mantissaBits)])
@@ -66,10 +72,7 @@ struct QuantizedWeight {
   func read(
     _ shape: Shape, _ files: SafetensorsDirectory
   ) throws -> Tensor {
-    let names = Set(files.names)
-    let layout = try quantizer.layout(of: shape, named: ParameterPath(name))
-    let scales = try scales(layout.groups, files)
-    let format = try format(names, files)
+    let (format, scales) = try readGrid(shape, files)
     let bytes = try files.bytes(name + "_packed")
     let width = (shape.columns * format.bits + 7) / 8
     guard bytes.count == shape.rows * width else {
@@ -81,6 +84,14 @@ struct QuantizedWeight {
       of: QuantizedTensor(
         unpacking: bytes, shape: shape, format: format, granularity: quantizer.granularity,
         scaleFormat: quantizer.scaleFormat, scales: scales))
+  }
+
+  /// Reads everything but the codes.
+  func readGrid(
+    _ shape: Shape, _ files: SafetensorsDirectory
+  ) throws -> (format: any NumberFormat, scales: GroupScales) {
+    let layout = try quantizer.layout(of: shape, named: ParameterPath(name))
+    return (try format(files), try scales(layout.groups, files))
   }
 
   private func scales(
@@ -125,11 +136,9 @@ struct QuantizedWeight {
   }
 
   /// The scheme's format, or the one that was learned for this weight.
-  private func format(
-    _ names: Set<String>, _ files: SafetensorsDirectory
-  ) throws(CheckpointError) -> any NumberFormat {
-    if names.contains(name + "_split") { return try split(files) }
-    guard names.contains(name + "_codebook") else { return quantizer.format }
+  private func format(_ files: SafetensorsDirectory) throws(CheckpointError) -> any NumberFormat {
+    if files.contains(name + "_split") { return try split(files) }
+    guard files.contains(name + "_codebook") else { return quantizer.format }
     let levels = try files.tensor(name + "_codebook").elements
     guard (2...256).contains(levels.count), levels.allSatisfy(\.isFinite),
       zip(levels, levels.dropFirst()).allSatisfy({ $0 < $1 })

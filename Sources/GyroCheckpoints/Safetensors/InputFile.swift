@@ -1,16 +1,19 @@
-import Foundation
+package import Foundation
 
 /// A file open for reading at any place, which notices when somebody changes it meanwhile.
 ///
 /// It is read with `pread`, not mapped: a mapped file that is cut while in use kills the process
-/// with SIGBUS, and converted tensors need memory of their own anyway.
-final class InputFile: Sendable {
-  let path: String
-  let byteCount: Int
+/// with SIGBUS, and one that is rewritten changes a model under its owner's hands; what is read
+/// fails at once, as an error, or never. The price is small: 16-bit numbers are kept as they are, so
+/// a model takes as much memory as its file, mapped or read, and copying costs a fraction of what
+/// the disk does.
+package final class InputFile: Sendable {
+  package let path: String
+  package let byteCount: Int
   private let descriptor: Int32
   private let modified: timespec
 
-  init(_ url: URL) throws(CheckpointError) {
+  package init(_ url: URL) throws(CheckpointError) {
     path = url.path
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
@@ -30,7 +33,7 @@ final class InputFile: Sendable {
   deinit { close(descriptor) }
 
   /// Fills `buffer` from `offset` on.
-  func read(
+  package func read(
     _ buffer: UnsafeMutableRawBufferPointer, at offset: Int
   ) throws(CheckpointError) {
     var done = 0
@@ -47,7 +50,7 @@ final class InputFile: Sendable {
   }
 
   /// The bytes from `offset` on.
-  func bytes(at offset: Int, count: Int) throws(CheckpointError) -> [UInt8] {
+  package func bytes(at offset: Int, count: Int) throws(CheckpointError) -> [UInt8] {
     var outcome: Result<Void, CheckpointError> = .success(())
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
       let raw = UnsafeMutableRawBufferPointer(
@@ -60,7 +63,7 @@ final class InputFile: Sendable {
   }
 
   /// Makes sure that size and time of modification are what they were at opening.
-  func checkUnchanged() throws(CheckpointError) {
+  package func checkUnchanged() throws(CheckpointError) {
     var status = stat()
     guard fstat(descriptor, &status) == 0, Int(status.st_size) == byteCount,
       status.st_mtim.tv_sec == modified.tv_sec, status.st_mtim.tv_nsec == modified.tv_nsec

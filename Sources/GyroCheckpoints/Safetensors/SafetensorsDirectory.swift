@@ -54,6 +54,21 @@ public struct SafetensorsDirectory: Sendable {
     self.places = places
   }
 
+  /// One file, under whatever name, as a checkpoint.
+  ///
+  /// - Throws: ``CheckpointError`` when it cannot be read or its header is damaged.
+  public init(file url: URL) throws(CheckpointError) {
+    let file = try SafetensorsFile(contentsOf: url)
+    self.url = url
+    shards = [file]
+    places = Dictionary(uniqueKeysWithValues: file.names.map { ($0, 0) })
+  }
+
+  /// Bytes of all tensors in all files.
+  package var byteCount: Int {
+    shards.reduce(0) { $1.entries.reduce($0) { $0 + $1.byteRange.count } }
+  }
+
   /// The names of all tensors, sorted.
   public var names: [String] { places.keys.sorted() }
 

@@ -5,8 +5,11 @@ import GyroText
 /// A safetensors file: `u64 length | JSON header | data`, all little-endian.
 ///
 /// Opening reads and checks the whole header: entries must be well formed and their ranges tile the
-/// data exactly. Tensors are read one at a time when asked for, in pieces of 4 MiB, so the memory
-/// in use is that of the tensors and little more. Safe to use from several threads.
+/// data exactly. Tensors are read one at a time when asked for. Those of F16 and BF16 keep their
+/// 16 bits an element until somebody looks at the numbers (`HalfElements`); others are converted in
+/// pieces of 4 MiB. So a model takes the memory of its file and little more. Nothing is mapped, and
+/// nothing of the file is needed once a tensor is read: it may be cut, changed or replaced, by an
+/// export of the same model for example. Safe to use from several threads.
 public final class SafetensorsFile: Sendable {
   /// Where the file is.
   public let url: URL
@@ -74,6 +77,14 @@ public final class SafetensorsFile: Sendable {
     guard entry.shape.rank <= 8 else {
       throw .wrongScalarType(
         file: file.path, tensor: name, expected: "at most 8 axes", found: "\(entry.shape)")
+    }
+    if let format = entry.type.halfFormat, entry.shape.count > 0 {
+      let bits = PooledBuffer(byteCount: entry.byteRange.count)
+      let raw = UnsafeMutableRawBufferPointer(start: bits.pointer, count: bits.byteCount)
+      try file.read(raw, at: dataStart + entry.byteRange.lowerBound)
+      try file.checkUnchanged()
+      return Tensor(
+        entry.shape, decoding: HalfElements(format, count: entry.shape.count, bits: bits))
     }
     var outcome: Result<Void, CheckpointError> = .success(())
     let tensor = Tensor.filled(entry.shape) { pointer in

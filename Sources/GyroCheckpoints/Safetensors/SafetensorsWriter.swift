@@ -10,7 +10,7 @@ public import GyroTensors
 public struct SafetensorsWriter {
   private enum Source {
     case tensor(() throws -> Tensor)
-    case bytes([UInt8])
+    case bytes(() throws -> [UInt8])
     case integers([Int64])
   }
 
@@ -24,6 +24,8 @@ public struct SafetensorsWriter {
 
   /// The header's `__metadata__`.
   public var metadata: [String: String]
+  /// Told after each tensor how many bytes of how many are written.
+  public var progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
   private var items: [Item] = []
 
   /// - Parameter metadata: what other readers look for is `format`: `pt`, or `mlx`.
@@ -56,6 +58,14 @@ public struct SafetensorsWriter {
       bytes.count == shape.count * type.byteCount,
       "SafetensorsWriter: \(name) \(type.rawValue) \(shape) takes "
         + "\(shape.count * type.byteCount) bytes, \(bytes.count) were given")
+    items.append(Item(name: name, type: type, shape: shape, source: .bytes({ bytes })))
+  }
+
+  /// Adds bytes that are made when their turn to be written comes, as many as the shape takes.
+  public mutating func add(
+    _ name: String, shape: Shape, type: ScalarType,
+    producingBytes bytes: @escaping () throws -> [UInt8]
+  ) {
     items.append(Item(name: name, type: type, shape: shape, source: .bytes(bytes)))
   }
 
@@ -78,47 +88,79 @@ public struct SafetensorsWriter {
   ///   closure throws. The previous file then stays as it was.
   public func write(to url: URL) throws {
     try checkNames(url.path)
-    try Self.write(items, metadata, to: url)
+    var done = 0
+    try prepare(items, url, &done).commit()
   }
 
   /// Writes `model.safetensors` into a folder, or, when the data exceed `maximumShardBytes`,
-  /// `model-00001-of-0000N.safetensors` and so on with `model.safetensors.index.json`, last.
+  /// `model-00001-of-0000N.safetensors` and so on with `model.safetensors.index.json`, last. Files
+  /// of these names that an earlier checkpoint left there and this one lacks are removed.
   ///
+  /// - Parameter finishing: called when all data lie in temporary files and nothing of what was
+  ///   there before has changed: the place to write what belongs to the weights. Throwing leaves
+  ///   the previous weights.
   /// - Returns: The files written.
   /// - Throws: As ``write(to:)``.
   @discardableResult
-  public func write(toDirectory directory: URL, maximumShardBytes: Int = 5 << 30) throws -> [URL] {
+  public func write(
+    toDirectory directory: URL, maximumShardBytes: Int = 5 << 30, finishing: () throws -> Void = {}
+  ) throws -> [URL] {
+    try checkNames(directory.path)
+    let shards = shards(of: maximumShardBytes)
+    var map: [String: String] = [:]
+    var names: [String] = []
+    var files: [AtomicFile] = []
+    var done = 0
+    for (place, shard) in shards.enumerated() {
+      let name =
+        shards.count == 1
+        ? "model.safetensors"
+        : "model-\(padded(place + 1))-of-\(padded(shards.count)).safetensors"
+      files.append(try prepare(shard, directory.appendingPathComponent(name), &done))
+      names.append(name)
+      for item in shard { map[item.name] = name }
+    }
+    try finishing()
+    for file in files { try file.commit() }
+    if shards.count > 1 {
+      let index = SafetensorsIndex(totalByteCount: byteCount, files: map)
+      names.append(SafetensorsIndex.fileName)
+      try AtomicFile.write(
+        index.json, to: directory.appendingPathComponent(SafetensorsIndex.fileName))
+    }
+    Self.removeStale(directory, keeping: names)
+    return names.map { directory.appendingPathComponent($0) }
+  }
+
+  private func shards(of maximumBytes: Int) -> [[Item]] {
     var shards: [[Item]] = [[]]
     var size = 0
     for item in items {
-      if size + item.byteCount > maximumShardBytes, !shards[shards.count - 1].isEmpty {
+      if size + item.byteCount > maximumBytes, !shards[shards.count - 1].isEmpty {
         shards.append([])
         size = 0
       }
       shards[shards.count - 1].append(item)
       size += item.byteCount
     }
-    if shards.count == 1 {
-      let url = directory.appendingPathComponent("model.safetensors")
-      try write(to: url)
-      return [url]
+    return shards
+  }
+
+  private func padded(_ number: Int) -> String {
+    String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)"
+  }
+
+  /// Some readers take every weight file of a folder, whatever the index says.
+  private static func removeStale(_ directory: URL, keeping names: [String]) {
+    let manager = FileManager.default
+    let shard = /model-\d{5,}-of-\d{5,}\.safetensors/
+    for name in (try? manager.contentsOfDirectory(atPath: directory.path)) ?? [] {
+      let isOurs =
+        name == "model.safetensors" || name == SafetensorsIndex.fileName
+        || name.wholeMatch(of: shard) != nil
+      guard isOurs, !names.contains(name) else { continue }
+      try? manager.removeItem(at: directory.appendingPathComponent(name))
     }
-    try checkNames(directory.path)
-    var map: [String: String] = [:]
-    var urls: [URL] = []
-    for (place, shard) in shards.enumerated() {
-      func padded(_ number: Int) -> String {
-        String(repeating: "0", count: max(0, 5 - "\(number)".count)) + "\(number)"
-      }
-      let name = "model-\(padded(place + 1))-of-\(padded(shards.count)).safetensors"
-      urls.append(directory.appendingPathComponent(name))
-      try Self.write(shard, metadata, to: urls[place])
-      for item in shard { map[item.name] = name }
-    }
-    let index = SafetensorsIndex(totalByteCount: byteCount, files: map)
-    urls.append(directory.appendingPathComponent(SafetensorsIndex.fileName))
-    try AtomicFile.write(index.json, to: urls[urls.count - 1])
-    return urls
   }
 
   private func checkNames(_ path: String) throws(CheckpointError) {
@@ -128,25 +170,34 @@ public struct SafetensorsWriter {
     }
   }
 
-  private static func write(_ items: [Item], _ metadata: [String: String], to url: URL) throws {
+  /// A complete file that only lacks its name.
+  private func prepare(_ items: [Item], _ url: URL, _ done: inout Int) throws -> AtomicFile {
     let widths = [8, 4, 2, 1]
     let ordered = widths.flatMap { width in items.filter { $0.type.byteCount == width } }
     let file = try AtomicFile(replacing: url)
-    try file.write(header(ordered, metadata))
+    try file.write(Self.header(ordered, metadata))
+    let total = byteCount
     for item in ordered {
       switch item.source {
-      case .bytes(let bytes): try file.write(bytes)
+      case .bytes(let bytes):
+        let bytes = try bytes()
+        precondition(
+          bytes.count == item.byteCount,
+          "SafetensorsWriter: \(item.name) takes \(item.byteCount) bytes, \(bytes.count) came")
+        try file.write(bytes)
       case .integers(let values):
-        try file.write(try encoded(values, item))
+        try file.write(try Self.encoded(values, item))
       case .tensor(let tensor):
         let tensor = try tensor()
         precondition(
           tensor.shape == item.shape,
           "SafetensorsWriter: \(item.name) was declared \(item.shape), but is \(tensor.shape)")
-        try tensor.withElements { try write($0, item, to: file) }
+        try Self.write(tensor, item, to: file)
       }
+      done += item.byteCount
+      progress(done, total)
     }
-    try file.commit()
+    return file
   }
 
   private static func header(_ items: [Item], _ metadata: [String: String]) -> [UInt8] {
@@ -180,22 +231,23 @@ public struct SafetensorsWriter {
     return bytes
   }
 
-  private static func write(
-    _ elements: UnsafePointer<Float>, _ item: Item, to file: AtomicFile
-  ) throws {
-    let count = item.shape.count
-    if item.type == .float32 {
-      return try file.write(UnsafeRawBufferPointer(start: elements, count: count * 4))
+  /// Converts piece by piece, and copies what has the type already.
+  private static func write(_ tensor: Tensor, _ item: Item, to file: AtomicFile) throws {
+    if let halves = tensor.halfElements, halves.format == item.type.halfFormat {
+      return try withExtendedLifetime(halves) {
+        try file.write(UnsafeRawBufferPointer(start: halves.bits.pointer, count: item.byteCount))
+      }
     }
-    let piece = min(max(count, 1), 1 << 20)
-    let scratch = PooledBuffer(byteCount: piece * item.type.byteCount)
-    for start in stride(from: 0, to: count, by: piece) {
-      let length = min(piece, count - start)
-      if let bad = item.type.encode(elements + start, count: length, into: scratch.pointer) {
-        throw unrepresentable("\(elements[start + bad])", item)
+    let length = 1 << 20
+    let scratch = PooledBuffer(byteCount: min(item.shape.count, length) * item.type.byteCount)
+    try tensor.forEachPiece(of: length) { piece in
+      if item.type == .float32 { return try file.write(UnsafeRawBufferPointer(piece)) }
+      if let bad = item.type.encode(piece.baseAddress!, count: piece.count, into: scratch.pointer) {
+        throw unrepresentable("\(piece[bad])", item)
       }
       try file.write(
-        UnsafeRawBufferPointer(start: scratch.pointer, count: length * item.type.byteCount))
+        UnsafeRawBufferPointer(
+          start: scratch.pointer, count: piece.count * item.type.byteCount))
     }
   }
 

@@ -1,4 +1,5 @@
 import CGyroKernels
+public import GyroTensors
 
 /// The number types of safetensors, with the names the format gives them.
 ///
@@ -40,6 +41,15 @@ public enum ScalarType: String, Sendable, Hashable, Codable, CaseIterable {
     switch self {
     case .float64, .float32, .float16, .bfloat16, .float8E4M3, .float8E5M2, .float8E8M0: true
     default: false
+    }
+  }
+
+  /// The format of tensors that keep the numbers as they are; nil for types not of 16 bits.
+  public var halfFormat: HalfElements.Format? {
+    switch self {
+    case .float16: .float16
+    case .bfloat16: .bfloat16
+    default: nil
     }
   }
 

@@ -1,6 +1,7 @@
 import Foundation
 import GyroCheckpoints
 import GyroDatasets
+import GyroExport
 import GyroModels
 import GyroRotation
 import GyroText
@@ -11,16 +12,18 @@ extension Experiment {
     if case .classifier(let classifier) = recipe.model {
       return try imageTask(ImageModel(classifier.configuration, seed: UInt64(recipe.seed)))
     }
-    if let modelFolder, ImageModel.isImageModel(modelFolder) {
-      return try imageTask(ImageModel(contentsOf: modelFolder))
+    guard let modelFolder else {
+      return try languageTask(try ready(try languageModel(say), say), say)
     }
-    return try languageTask(try ready(try languageModel(say), say), say)
+    switch try ShippedModel(at: modelFolder).network {
+    case .image(let model): return try imageTask(model)
+    case .language(let model): return try languageTask(try ready(model, say), say)
+    }
   }
 
   // MARK: Language
 
   private func languageModel(_ say: (ExperimentEvent) throws -> Void) throws -> LanguageModel {
-    if let modelFolder { return try LanguageModel(contentsOf: modelFolder) }
     guard case .llama(let recipe) = recipe.model else {
       preconditionFailure("Experiment: a model is a folder, a language model or a classifier")
     }
@@ -86,17 +89,11 @@ extension Experiment {
       case .train(let stage):
         try LanguageTask.check(length: stage.length, of: stage.label, language.configuration)
       case .evaluate(let stage), .round(let stage):
-        if let length = stage.length {
-          try LanguageTask.check(length: length, of: stage.label, language.configuration)
-        }
+        try LanguageTask.check(length: stage.length, of: stage.label, language.configuration)
       case .calibrate(let stage):
-        if let length = stage.length {
-          try LanguageTask.check(length: length, of: stage.label, language.configuration)
-        }
+        try LanguageTask.check(length: stage.length, of: stage.label, language.configuration)
       case .compare(let stage):
-        if let length = stage.length {
-          try LanguageTask.check(length: length, of: stage.label, language.configuration)
-        }
+        try LanguageTask.check(length: stage.length, of: stage.label, language.configuration)
       case .rotate(let stage):
         try LanguageTask.check(
           length: stage.learning.length, of: stage.label, language.configuration)
@@ -105,17 +102,13 @@ extension Experiment {
           try LanguageTask.check(
             length: rung.learning.length, of: rung.label, language.configuration)
         }
-        if let length = stage.length {
-          try LanguageTask.check(length: length, of: stage.label, language.configuration)
-        }
+        try LanguageTask.check(length: stage.length, of: stage.label, language.configuration)
       case .gptq(let stage):
-        if let length = stage.length {
-          try LanguageTask.check(length: length, of: stage.label, language.configuration)
-        }
+        try LanguageTask.check(length: stage.length, of: stage.label, language.configuration)
       case .outliers, .export: break
       }
     }
-    let training = try text(training, language, length: trainingLength, "data.train", say)
+    let training = try text(training, language, length: trainingLength(language), "data.train", say)
     let calibration = try text(
       calibration, language, length: calibrationLength(language), "data.calibrate", say)
     let evaluation = try text(
@@ -158,12 +151,13 @@ extension Experiment {
   }
 
   /// The longest window that a training stage cuts.
-  private var trainingLength: Int {
-    recipe.stages.map { stage in
+  private func trainingLength(_ language: LanguageModel) -> Int {
+    let usual = LanguageTask.trainingLength(language.configuration)
+    return recipe.stages.map { stage in
       switch stage {
-      case .train(let stage): stage.length
-      case .rotate(let stage): stage.learning.length
-      case .ladder(let stage): stage.rungs.map(\.learning.length).max() ?? 1
+      case .train(let stage): stage.length ?? usual
+      case .rotate(let stage): stage.learning.length ?? usual
+      case .ladder(let stage): stage.rungs.map { $0.learning.length ?? usual }.max() ?? 1
       default: 1
       }
     }.max() ?? 1
@@ -176,8 +170,8 @@ extension Experiment {
       switch stage {
       case .calibrate(let stage): stage.length ?? usual
       // Ranges that are found once are found anew for the rotated model.
-      case .rotate(let stage): max(stage.learning.length, usual)
-      case .ladder(let stage): max(stage.rungs.map(\.learning.length).max() ?? 1, usual)
+      case .rotate(let stage): max(stage.learning.length ?? usual, usual)
+      case .ladder(let stage): stage.rungs.map { max($0.learning.length ?? usual, usual) }.max()
       case .gptq(let stage): stage.length ?? usual
       case .outliers: usual
       default: nil

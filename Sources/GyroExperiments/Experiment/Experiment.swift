@@ -1,5 +1,6 @@
 public import Foundation
 import GyroDatasets
+import GyroExport
 
 /// A recipe whose names have been turned into values: every file it needs is there. Running it can
 /// still fail, but not for a misspelt path an hour later.
@@ -79,13 +80,16 @@ private struct Resolver {
   }
 
   func modelFolder(_ path: String) throws(RecipeError) -> URL {
-    let folder = try existing(path, "model", "there is no such folder")
-    guard FileManager.default.fileExists(atPath: folder.appending(path: "config.json").path) else {
+    let model = try existing(path, "model", "there is no such folder or file")
+    guard
+      Exporters.recognizing(model) != nil
+        || FileManager.default.fileExists(atPath: model.appending(path: "config.json").path)
+    else {
       throw .missingFile(
-        places["model"], path: path, reason: "the folder has no config.json, so it is no checkpoint"
-      )
+        places["model"], path: path,
+        reason: "it is no export, and no folder with a config.json, so it is no checkpoint")
     }
-    return folder
+    return model
   }
 
   func files(_ patterns: [String], _ key: String) throws(RecipeError) -> [URL] {

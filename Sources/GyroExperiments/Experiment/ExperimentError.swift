@@ -14,6 +14,8 @@ public enum ExperimentError: Error, Sendable, Equatable, CustomStringConvertible
   case otherScheme(file: String, expected: String, got: String)
   /// What was written does not compute what was measured.
   case exportDiffers(folder: String, figure: String, expected: Double, got: Double)
+  /// An export, read back, does not hold what its format promises; `summary` says where.
+  case exportFails(path: String, summary: String)
 
   public var description: String {
     switch self {
@@ -35,6 +37,8 @@ public enum ExperimentError: Error, Sendable, Equatable, CustomStringConvertible
     case .exportDiffers(let folder, let figure, let expected, let got):
       "the checkpoint written to \(folder) does not compute what was measured before: \(figure) is "
         + "\(got) when read back, \(expected) before. Do not use it"
+    case .exportFails(let path, let summary):
+      "the export written to \(path) does not hold what was trained: \(summary). Do not use it"
     }
   }
 }

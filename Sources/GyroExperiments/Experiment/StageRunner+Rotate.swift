@@ -43,7 +43,7 @@ extension StageRunner {
       return
     }
     try start(stage, seed: stage.seed, &work)
-    var (state, checkpoints) = try prepare(stage, place, work)
+    var (state, checkpoints, _) = try prepare(stage, place, work)
     guard try checkpoints.restore(&state) != nil, state.step == stage.learning.steps else {
       throw ExperimentError.damagedState(
         file: checkpoints.url.path,

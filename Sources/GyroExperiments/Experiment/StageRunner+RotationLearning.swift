@@ -10,7 +10,7 @@ import GyroTraining
 extension StageRunner {
   func prepare(
     _ stage: RotateStage, _ place: StagePlace, _ work: RotationWork
-  ) throws -> (TrainingState, CheckpointDirectory) {
+  ) throws -> (TrainingState, CheckpointDirectory, TrainingOptions) {
     let rotation: any UpdateRule =
       switch stage.optimizer {
       case .cayleyAdam: CayleyAdam(beta1: stage.learning.momentum)
@@ -38,7 +38,7 @@ extension StageRunner {
     fingerprints["scheme"] = work.learning.plan.scheme.fingerprint
     fingerprints["precision"] = context.recipe.precision.rawValue
     let folder = folder(of: place).appending(path: "checkpoints")
-    return (state, CheckpointDirectory(folder, fingerprints: fingerprints))
+    return (state, CheckpointDirectory(folder, fingerprints: fingerprints), options)
   }
 
   /// Rotations, scaling pairs, and what activations' quantizers learn.
@@ -55,10 +55,8 @@ extension StageRunner {
     _ figures: inout [String: Double]
   ) throws -> ParameterStore {
     guard stage.learning.steps > 0 else { return work.parameters }
-    var (state, checkpoints) = try prepare(stage, place, work)
+    var (state, checkpoints, options) = try prepare(stage, place, work)
     try checkpoints.restore(&state) { context.progress(.note($0)) }
-    var options = try options(of: stage.learning)
-    options.trainable = trainable(work)
     let watch = DivergenceWatch(
       work.learning, options.trainable, limit: stage.stopAbove)
     do {

@@ -76,7 +76,7 @@ extension StageRunner {
   func batches(of stage: RotateStage) throws -> (Int) -> T.Batch {
     var calibrate = CalibrateStage(label: stage.label)
     calibrate.batch = stage.learning.batch
-    calibrate.length = stage.learning.length
+    calibrate.length = stage.learning.length ?? task.llama.map(LanguageTask.trainingLength)
     return try task.batches(for: calibrate, seed: UInt64(context.recipe.seed) &+ 0x0707)
   }
 

@@ -74,6 +74,8 @@ struct StageRunner<T: ExperimentTask> {
       }
       context.progress(
         .began(stage: index + 1, of: stages.count, kind: stage.kind, label: Self.label(of: stage)))
+      // Another stage computes with other shapes, and would not reuse what this one left.
+      MemoryUsage.trim()
       let started = systemSeconds()
       var result = try run(stage, index)
       result.seconds = systemSeconds() - started
@@ -176,7 +178,7 @@ struct StageRunner<T: ExperimentTask> {
   }
 
   /// The parameters as they are computed with: on their grids when quantization is on.
-  private func settled() throws -> ParameterStore {
+  func settled() throws -> ParameterStore {
     isQuantized ? try plan!.frozen(parameters) : parameters
   }
 
@@ -229,32 +231,6 @@ struct StageRunner<T: ExperimentTask> {
     return place.rung.map { folder.appending(path: "rung-\($0 + 1)") } ?? folder
   }
 
-  // MARK: Exporting
-
-  private mutating func export(_ stage: ExportStage) throws -> ExperimentResults.Stage {
-    let folder =
-      stage.path.hasPrefix("/")
-      ? URL(filePath: stage.path) : context.folder.url.appending(path: stage.path)
-    let settled = try settled()
-    let type: ScalarType = stage.numbers == .bfloat16 ? .bfloat16 : .float32
-    try task.write(settled, scheme: isQuantized ? plan!.scheme : nil, to: folder, as: type)
-    var result = ExperimentResults.Stage(
-      kind: "export", label: stage.format.rawValue, quantized: isQuantized, figures: [:],
-      path: stage.path, seconds: 0)
-    guard let (subject, expected) = lastMeasured else { return result }
-    // The file is what ships, so it is what counts: measure it as a stranger would.
-    let figures = try task.evaluate(try task.read(folder), subject, arithmetic) { done, total in
-      try context.working("\(subject.label), read back", done, total)
-    }
-    for (name, value) in expected where type == .float32 && figures[name] != value {
-      throw ExperimentError.exportDiffers(
-        folder: folder.path, figure: name, expected: value, got: figures[name] ?? .nan)
-    }
-    result.label = subject.label + ", read back"
-    result.figures = compared(subject, figures)
-    return result
-  }
-
   // MARK: Reporting
 
   private func writeReport() throws {
@@ -281,7 +257,7 @@ struct StageRunner<T: ExperimentTask> {
     case .ladder(let stage): stage.label
     case .gptq(let stage): stage.label
     case .outliers(let stage): stage.label
-    case .export(let stage): stage.format.rawValue
+    case .export(let stage): stage.format
     }
   }
 }

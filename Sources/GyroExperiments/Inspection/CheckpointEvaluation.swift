@@ -2,6 +2,7 @@ public import Foundation
 public import GyroCache
 import GyroCheckpoints
 import GyroDatasets
+import GyroExport
 import GyroModels
 import GyroQuantization
 public import GyroTensors
@@ -53,7 +54,8 @@ public struct CheckpointEvaluation: Sendable, Encodable {
   ) throws {
     let stage = EvaluateStage(
       label: "evaluating", quantized: nil, limit: options.limit, length: options.length)
-    if ImageModel.isImageModel(checkpoint) {
+    let shipped = try ShippedModel(at: checkpoint)
+    if let image = shipped.image {
       guard options.cache == nil else {
         throw ExperimentError.unfit(
           what: checkpoint.relativePath,
@@ -70,12 +72,11 @@ public struct CheckpointEvaluation: Sendable, Encodable {
         throw Self.otherKind(checkpoint)
       }
       let own = ImageTask(
-        model: try ImageModel(contentsOf: checkpoint), training: nil, calibration: nil,
-        evaluation: task.evaluation)
+        model: image, training: nil, calibration: nil, evaluation: task.evaluation)
       try self.init(own, checkpoint, stage, options, progress)
       return
     }
-    let language = try LanguageModel(contentsOf: checkpoint)
+    guard let language = shipped.language else { throw Self.otherKind(checkpoint) }
     if let length = options.length {
       try LanguageTask.check(length: length, of: stage.label, language.configuration)
     }

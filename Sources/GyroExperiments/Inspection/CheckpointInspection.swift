@@ -1,5 +1,8 @@
 public import Foundation
 import GyroCheckpoints
+import GyroExport
+import GyroModels
+import GyroQuantization
 import GyroTensors
 
 /// The tensors of a checkpoint and what is in them.
@@ -37,10 +40,22 @@ public struct CheckpointInspection: Sendable, Encodable {
   /// Bytes of all tensors together.
   public let bytes: Int
   public let tensors: [TensorReport]
+  /// What the scheme does to every layer; nil without a scheme.
+  public let layers: LayerTable?
 
-  /// Reads a safetensors file or a folder that holds a checkpoint.
-  /// - Throws: `CheckpointError` and what `config.json` is found to be.
+  /// Reads a safetensors file, a folder that holds a checkpoint, or an export in another layout.
+  /// - Throws: `CheckpointError`, `ExportError`, and what `config.json` is found to be.
   public init(contentsOf url: URL) throws {
+    if url.pathExtension != "safetensors", let exporter = Exporters.recognizing(url),
+      !exporter.writesFolder
+    {
+      try self.init(exporter.read(from: url), in: exporter.name, at: url)
+    } else {
+      try self.init(safetensors: url)
+    }
+  }
+
+  private init(safetensors url: URL) throws {
     var isFolder: ObjCBool = false
     let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
     let files =
@@ -56,9 +71,43 @@ public struct CheckpointInspection: Sendable, Encodable {
     bytes = entries.reduce(0) { $0 + $1.1.byteRange.count }
     var reports: [TensorReport] = []
     for (file, entry) in entries {
-      reports.append(Self.report(entry, try file.tensor(entry.name)))
+      reports.append(
+        Self.report(entry.name, entry.type.rawValue, try file.tensor(entry.name)))
     }
     tensors = reports
+    layers = isFolder.boolValue && scheme != nil ? try Self.layers(of: url) : nil
+  }
+
+  /// A file that holds no safetensors, from the model it stands for.
+  private init(_ model: ShippedModel, in format: String, at url: URL) throws {
+    let parameters = model.parameters
+    path = url.relativePath
+    architecture =
+      model.language?.configuration.family.rawValue
+      ?? model.image?.configuration.architecture.name
+    scheme = model.scheme?.summary
+    metadata = ["format": format]
+    elements = parameters.paths.reduce(0) { $0 + parameters[$1].count }
+    bytes = try FileManager.default.attributesOfItem(atPath: url.path)[.size] as? Int ?? 0
+    tensors = parameters.paths.map { path in
+      Self.report(path.name, model.codes(at: path)?.format.name ?? "F32", parameters[path])
+    }
+    layers = model.plan.map { LayerTable($0, parameters) }
+  }
+
+  /// From the shapes that `config.json` leads to and its scheme; no weight is read.
+  private static func layers(of folder: URL) throws -> LayerTable? {
+    guard let scheme = SchemeReader.scheme(of: folder) else { return nil }
+    let parameters: ParameterStore
+    if ImageModel.isImageModel(folder) {
+      parameters = try ImageModel(contentsOf: folder).parameters
+    } else {
+      let data = try Data(contentsOf: folder.appending(path: "config.json"))
+      let build = ModelBuilder.unfilled()
+      _ = Llama(try LlamaConfiguration(json: data), build)
+      parameters = build.store
+    }
+    return LayerTable(try QuantizationPlan(scheme, for: parameters), parameters)
   }
 
   private static func config(of folder: URL) -> (String?, String?) {
@@ -70,7 +119,7 @@ public struct CheckpointInspection: Sendable, Encodable {
     return (architecture, SchemeReader.scheme(of: folder)?.summary)
   }
 
-  private static func report(_ entry: SafetensorsEntry, _ tensor: Tensor) -> TensorReport {
+  private static func report(_ name: String, _ type: String, _ tensor: Tensor) -> TensorReport {
     var (low, high, sum, squares) = (Double.infinity, -Double.infinity, 0.0, 0.0)
     var finite = 0
     tensor.withElements { pointer in
@@ -86,7 +135,7 @@ public struct CheckpointInspection: Sendable, Encodable {
     }
     let rms = finite > 0 ? (squares / Double(finite)).squareRoot() : 0
     return TensorReport(
-      name: entry.name, type: entry.type.rawValue, shape: entry.shape.dimensions,
+      name: name, type: type, shape: tensor.shape.dimensions,
       minimum: finite > 0 ? low : nil, maximum: finite > 0 ? high : nil,
       absoluteMean: finite > 0 ? sum / Double(finite) : nil,
       outlierRatio: rms > 0 ? max(-low, high) / rms : nil, notFinite: tensor.count - finite)

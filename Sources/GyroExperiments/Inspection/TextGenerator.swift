@@ -1,6 +1,7 @@
 public import Foundation
 public import GyroCache
 import GyroCheckpoints
+import GyroExport
 public import GyroModels
 import GyroQuantization
 import GyroText
@@ -36,7 +37,11 @@ public struct TextGenerator {
   /// - Throws: what reading the model throws, and `CacheError` for a cache that cannot serve its heads.
   public init(_ checkpoint: URL, quantized: Bool = false, cache: CacheSpecification? = nil) throws {
     self.cache = cache
-    language = try LanguageModel(contentsOf: checkpoint)
+    guard let language = try ShippedModel(at: checkpoint).language else {
+      throw ExperimentError.unfit(
+        what: checkpoint.relativePath, reason: "it is an image classifier, which writes no text")
+    }
+    self.language = language
     guard let tokenizer = language.tokenizer else {
       throw ExperimentError.unfit(
         what: checkpoint.relativePath, reason: "it has no tokenizer.json, so text has no tokens")

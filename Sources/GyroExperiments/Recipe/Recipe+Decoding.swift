@@ -109,10 +109,10 @@ extension Recipe {
             element.place,
             reason: "warmup (\(train.warmup)) must not be longer than steps (\(train.steps))")
         }
-        if case .llama(let llama) = model, train.length > llama.context {
+        if case .llama(let llama) = model, let length = train.length, length > llama.context {
           throw .conflict(
             element.place,
-            reason: "length (\(train.length)) is longer than the model's context "
+            reason: "length (\(length)) is longer than the model's context "
               + "(\(llama.context))")
         }
       case .compare:

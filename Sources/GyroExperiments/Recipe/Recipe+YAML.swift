@@ -207,9 +207,11 @@ extension StageRecipe {
       ]
     case .export(let stage):
       pairs = [
-        ("format", word(stage.format.rawValue)), ("numbers", word(stage.numbers.rawValue)),
+        ("format", word(stage.format)), ("allow-lossy", number(stage.allowsLoss)),
         ("path", word(stage.path)),
       ]
+      if let name = stage.numbersName { pairs.append(("numbers", word(name))) }
+      if let storage = stage.storage { pairs.append(("storage", word(storage))) }
     }
     return block([(word(kind), block(pairs))])
   }
@@ -234,7 +236,8 @@ extension RotateStage {
       ("scaling-rate", number(scalingRate)), ("steps", number(learning.steps)),
       ("rate", number(learning.rate)), ("schedule", word(learning.schedule.rawValue)),
       ("warmup", number(learning.warmup)), ("floor", number(learning.floor)),
-      ("batch", number(learning.batch)), ("length", number(learning.length)),
+      ("batch", number(learning.batch)),
+    ] + learning.lengthPairs + [
       ("loss", word(learning.loss.rawValue)), ("temperature", number(learning.temperature)),
       ("momentum", number(learning.momentum)), ("clip", number(learning.clip)),
       ("accumulate", number(learning.accumulate)),
@@ -245,24 +248,31 @@ extension RotateStage {
 
 extension TrainStage {
   fileprivate var pairs: [(Node, Node)] {
-    var pairs: [(Node, Node)] = [
-      ("label", word(label)), ("steps", number(steps)), ("rate", number(rate)),
-      ("schedule", word(schedule.rawValue)), ("warmup", number(warmup)),
-      ("floor", number(floor)), ("batch", number(batch)), ("length", number(length)),
-      ("loss", word(loss.rawValue)), ("quantized", number(quantized)),
-      ("optimizer", word(optimizer.rawValue)), ("momentum", number(momentum)),
-      ("weight-decay", number(weightDecay)), ("clip", number(clip)),
-      ("accumulate", number(accumulate)), ("average", number(average)),
-      ("recompute", number(recompute)), ("checkpoint-every", number(checkpointEvery)),
-      ("scale-rate", number(scaleRate)), ("temperature", number(temperature)),
-      ("distillation", number(distillationShare)), ("health", number(health)),
-      ("reestimate-batch-norm", number(reestimateBatchNorm)), ("dampening", number(dampening)),
-      ("freezing", number(freezing)),
-    ]
+    var pairs: [(Node, Node)] =
+      [
+        ("label", word(label)), ("steps", number(steps)), ("rate", number(rate)),
+        ("schedule", word(schedule.rawValue)), ("warmup", number(warmup)),
+        ("floor", number(floor)), ("batch", number(batch)),
+      ] + lengthPairs + [
+        ("loss", word(loss.rawValue)), ("quantized", number(quantized)),
+        ("optimizer", word(optimizer.rawValue)), ("momentum", number(momentum)),
+        ("weight-decay", number(weightDecay)), ("clip", number(clip)),
+        ("accumulate", number(accumulate)), ("average", number(average)),
+        ("recompute", number(recompute)), ("checkpoint-every", number(checkpointEvery)),
+        ("scale-rate", number(scaleRate)), ("temperature", number(temperature)),
+        ("distillation", number(distillationShare)), ("health", number(health)),
+        ("reestimate-batch-norm", number(reestimateBatchNorm)), ("dampening", number(dampening)),
+        ("freezing", number(freezing)),
+      ]
     if let milestones {
       pairs.append(("milestones", list(milestones.milestones.map(\.node))))
     }
     return pairs
+  }
+
+  fileprivate var lengthPairs: [(Node, Node)] {
+    guard let length else { return [] }
+    return [("length", number(length))]
   }
 }
 

@@ -44,7 +44,7 @@ extension RotateStage {
     learning.warmup = try map.integer("warmup", 0...1_000_000_000, default: 0)
     learning.floor = try map.number("floor", 0...1, default: 0)
     learning.batch = try map.integer("batch", 1...65536, default: 8)
-    learning.length = try map.integer("length", 1...1_048_576, default: 128)
+    learning.length = try map["length"]?.integer(1...1_048_576)
     learning.loss = try map.name(
       "loss", "loss", default: isPublished ? .crossEntropy : .distillation)
     learning.distillationShare = learning.loss == .crossEntropy ? 0 : 1
@@ -111,7 +111,7 @@ extension TrainStage {
   init(label: String, steps: Int, rate: Double) {
     self.init(
       label: label, steps: steps, rate: rate, schedule: .cosine, warmup: 0, floor: 0, batch: 8,
-      length: 128, loss: .crossEntropy, temperature: 1, distillationShare: 0, quantized: true,
+      length: nil, loss: .crossEntropy, temperature: 1, distillationShare: 0, quantized: true,
       optimizer: .adamw, momentum: 0.9, weightDecay: 0, scaleRate: 1, milestones: nil, health: 0,
       dampening: 0, freezing: 0, clip: 0, accumulate: 1, average: 0, reestimateBatchNorm: 0,
       recompute: false, checkpointEvery: 0)

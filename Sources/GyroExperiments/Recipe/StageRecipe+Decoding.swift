@@ -1,3 +1,5 @@
+import GyroCheckpoints
+import GyroExport
 import GyroQuantization
 import GyroTraining
 
@@ -88,7 +90,7 @@ extension TrainStage {
     warmup = try map.integer("warmup", 0...1_000_000_000, default: 0)
     floor = try map.number("floor", 0...1, default: 0)
     batch = try map.integer("batch", 1...65536, default: 8)
-    length = try map.integer("length", 1...1_048_576, default: 128)
+    length = try map["length"]?.integer(1...1_048_576)
     loss = try map.name("loss", "loss", default: .crossEntropy)
     quantized = try map.flag("quantized", default: hasScheme)
     temperature = try map.number("temperature", 0.01...100, default: 1)
@@ -121,10 +123,29 @@ extension TrainStage {
 }
 
 extension ExportStage {
+  private static let types: [String: ScalarType] = [
+    "float32": .float32, "bfloat16": .bfloat16, "float16": .float16,
+  ]
+
+  /// What recipes call `numbers`.
+  var numbersName: String? {
+    numbers.flatMap { type in Self.types.first { $0.value == type }?.key }
+  }
+
   init(_ reader: RecipeReader) throws(RecipeError) {
-    let map = try reader.isNull ? nil : reader.mapping(["format", "numbers", "path"])
-    format = try map?.name("format", "export format", default: .huggingface) ?? .huggingface
-    numbers = try map?.name("numbers", "number type", default: .float32) ?? .float32
-    path = try map?["path"]?.string() ?? "model"
+    let keys = ["format", "numbers", "storage", "allow-lossy", "path"]
+    let map = try reader.isNull ? nil : reader.mapping(keys)
+    let names = [Self.checkpoint] + Exporters.all.map(\.name)
+    format = try map?["format"]?.name("export format", among: names) ?? Self.checkpoint
+    let exporter = Exporters.all.first { [format] in $0.name == format }
+    let number = try map?["numbers"]?.name("number type", among: Self.types.keys.sorted())
+    numbers = number.flatMap { Self.types[$0] }
+    storage = try map?["storage"]?.name(
+      "storage type of \(format)", among: exporter?.storages ?? [])
+    allowsLoss = try map?.flag("allow-lossy", default: false) ?? false
+    // The ending that the format's runtimes expect.
+    path =
+      try map?["path"]?.string()
+      ?? exporter.map { $0.writesFolder ? $0.name : "model.\($0.name)" } ?? "model"
   }
 }

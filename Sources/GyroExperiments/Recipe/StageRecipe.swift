@@ -1,3 +1,4 @@
+public import GyroCheckpoints
 public import GyroOptimization
 public import GyroQuantization
 public import GyroTraining
@@ -116,8 +117,8 @@ public struct TrainStage: Sendable, Equatable {
   public var floor: Double
   /// Examples per step and part of an accumulated step.
   public var batch: Int
-  /// Tokens per example (text only).
-  public var length: Int
+  /// Tokens per example (text only); nil for the model's context, at most 128.
+  public var length: Int?
   public var loss: Loss
   /// Softens both sides of a distillation.
   public var temperature: Double
@@ -156,12 +157,18 @@ public struct TrainStage: Sendable, Equatable {
 
 /// Writes the model for other programs, reads it back and measures it again.
 public struct ExportStage: Sendable, Equatable {
-  /// The layouts that can be written.
-  public enum Format: String, Sendable, CaseIterable { case huggingface }
-  /// How weights are stored.
-  public enum Numbers: String, Sendable, CaseIterable { case float32, bfloat16 }
-  public var format: Format
-  public var numbers: Numbers
+  /// The project's own layout, which runs and commands go on from.
+  public static let checkpoint = "huggingface"
+
+  /// ``checkpoint`` or the name of an exporter.
+  public var format: String
+  /// The type of tensors without codes; nil for Float32 in a checkpoint, and in exports for the
+  /// narrowest that holds them exactly.
+  public var numbers: ScalarType?
+  /// The format's storage type for quantized weights; nil for the best one for each.
+  public var storage: String?
+  /// Whether numbers may change; each change is measured.
+  public var allowsLoss: Bool
   /// Where to write, inside the folder of results unless absolute.
   public var path: String
 }

@@ -39,7 +39,8 @@ public struct RotationStudy: Sendable, Encodable {
     public var seeds = 8
     /// Tokens that the model samples to measure on; as many again to learn from.
     public var size = 2048
-    /// Steps of learning from each Hadamard start; 0 leaves learning out.
+    /// Steps of learning from each Hadamard start, rotations alone and with every scaling pair; 0
+    /// leaves learning out.
     public var steps = 0
     /// Rotates the outlier twin of this strength instead of the model; nil rotates the model.
     public var strength: Double?
@@ -103,12 +104,19 @@ public struct RotationStudy: Sendable, Encodable {
       throw ExperimentError.unfit(
         what: "the scheme", reason: "it has ranges that need calibration; make them dynamic")
     }
-    typealias Kind = (name: String, steps: Int, start: (UInt64) -> RotationStart)
-    let kinds: [Kind] =
-      [
-        ("random orthogonal", 0, { .orthogonal(seed: $0) }),
-        ("random Hadamard", 0, { .hadamard(seed: $0) }),
-      ] + (options.steps > 0 ? [("learned", options.steps, { .hadamard(seed: $0) })] : [])
+    var kinds: [Trial.Kind] = [
+      .init(name: "random orthogonal") { .orthogonal(seed: $0) },
+      .init(name: "random Hadamard") { .hadamard(seed: $0) },
+    ]
+    if options.steps > 0 {
+      kinds += [
+        .init(name: "learned", steps: options.steps) { .hadamard(seed: $0) },
+        .init(
+          name: "learned, with scaling pairs", steps: options.steps,
+          scalings: Set(ScalingPair.allCases)
+        ) { .hadamard(seed: $0) },
+      ]
+    }
     var methods = [Method(name: "not rotated", divergences: [try trial.unrotated()])]
     for (number, kind) in kinds.enumerated() {
       var divergences: [Double] = []
@@ -118,7 +126,7 @@ public struct RotationStudy: Sendable, Encodable {
             label: kind.name, done: number * options.seeds + index,
             total: kinds.count * options.seeds))
         divergences.append(
-          try trial.divergence(kind.start(options.seed &+ UInt64(index)), steps: kind.steps))
+          try trial.divergence(kind, seed: options.seed &+ UInt64(index)))
       }
       methods.append(Method(name: kind.name, divergences: divergences))
     }
@@ -130,7 +138,7 @@ public struct RotationStudy: Sendable, Encodable {
 
   /// The spread over seeds, side by side.
   public var picture: String {
-    let roles: [SeriesRole] = [.unrotated, .random, .hadamard, .learned]
+    let roles: [SeriesRole] = [.unrotated, .random, .hadamard, .learned, .trained]
     return SpreadStrip(
       title: "\(subject), rotated and rounded",
       axis: "divergence from the float model, nats per token (less is better)",

@@ -9,6 +9,16 @@ import GyroTensors
 extension RotationStudy {
   /// Rotates a model in one way and measures it.
   struct Trial {
+    /// One way to rotate.
+    struct Kind {
+      let name: String
+      /// Steps of learning; 0 for none.
+      var steps = 0
+      /// What is learned beside the rotations.
+      var scalings: Set<ScalingPair> = []
+      let start: (_ seed: UInt64) -> RotationStart
+    }
+
     let configuration: LlamaConfiguration
     /// A prepared float model.
     let base: ParameterStore
@@ -22,13 +32,13 @@ extension RotationStudy {
     func unrotated() throws -> Double { try measured(base, plain) }
 
     /// The divergence after rotating, and learning if there are steps.
-    func divergence(_ start: RotationStart, steps: Int) throws -> Double {
+    func divergence(_ kind: Kind, seed: UInt64) throws -> Double {
       let learning = try RotationLearning(
-        plan, configuration, base: base, quantizesWeights: false)
+        plan, configuration, base: base, scalings: kind.scalings, quantizesWeights: false)
       var store = base
-      learning.start(&store, start)
+      learning.start(&store, kind.start(seed))
       try plan.prepare(&store)
-      if steps > 0 { try learn(learning, &store, steps) }
+      if kind.steps > 0 { try learn(learning, &store, kind.steps) }
       let (rotations, _) = try learning.rotations(in: store)
       return try measured(try rotations.merged(into: base, configuration), plan)
     }
@@ -37,8 +47,15 @@ extension RotationStudy {
       _ learning: RotationLearning, _ store: inout ParameterStore, _ steps: Int
     ) throws {
       let model = model
+      let groups = [
+        ParameterGroup("*", kinds: [.rotation], CayleyAdam()),
+        ParameterGroup("*", kinds: [.scaling], AdamW(), rateFactor: 0.5),
+      ]
+      let learned = store.parameterPaths.filter(RotationLearning.pattern.matches)
+        .compactMap { store.parameter(at: $0) }
       var optimizer = try Optimizer(
-        [("rotation.*", CayleyAdam())], for: store, trainable: RotationLearning.pattern)
+        groups: groups.filter { learned.contains(where: $0.matches) }, for: store,
+        trainable: RotationLearning.pattern)
       let schedule = try Schedule(.cosine, peak: 0.01, final: 0, warmup: 0, steps: steps)
       for step in 0..<steps {
         let batch = seen[step % seen.count]

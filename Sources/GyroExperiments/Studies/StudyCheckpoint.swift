@@ -2,34 +2,22 @@ import Foundation
 import GyroAutodiff
 import GyroCheckpoints
 import GyroDatasets
+import GyroExport
 import GyroModels
 import GyroTensors
 
 /// A float model to try formats, roundings and ranges on.
 struct StudyCheckpoint {
-  enum Model {
-    case image(ImageModel)
-    case language(LanguageModel)
-  }
-
   let name: String
-  let model: Model
+  let model: ShippedModel.Network
 
   /// - Throws: what reading the model throws, and `ExperimentError.unfit` for one that has been
   ///   quantized.
   init(_ folder: URL) throws {
     name = folder.relativePath
-    let isQuantized: Bool
-    if ImageModel.isImageModel(folder) {
-      let image = try ImageModel(contentsOf: folder)
-      model = .image(image)
-      isQuantized = image.scheme != nil
-    } else {
-      let language = try LanguageModel(contentsOf: folder)
-      model = .language(language)
-      isQuantized = language.scheme != nil
-    }
-    if isQuantized {
+    let shipped = try ShippedModel(at: folder)
+    model = shipped.network
+    if shipped.scheme != nil {
       throw ExperimentError.unfit(
         what: name,
         reason: "its weights are quantized already; study the float checkpoint it was made from")

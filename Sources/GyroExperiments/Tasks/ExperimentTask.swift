@@ -2,6 +2,7 @@ import Foundation
 import GyroAutodiff
 import GyroCache
 import GyroCheckpoints
+import GyroExport
 import GyroModels
 import GyroQuantization
 import GyroTensors
@@ -54,6 +55,11 @@ protocol ExperimentTask {
   func write(
     _ parameters: ParameterStore, scheme: QuantizationScheme?, to folder: URL,
     as type: ScalarType) throws
+
+  /// The model as exporters take it.
+  func shipped(
+    _ parameters: ParameterStore, scheme: QuantizationScheme?
+  ) throws -> ShippedModel
 
   /// Reads back what `write` wrote.
   func read(_ folder: URL) throws -> ParameterStore

@@ -1,6 +1,7 @@
 import Foundation
 import GyroAutodiff
 import GyroCheckpoints
+import GyroExport
 import GyroDatasets
 import GyroModels
 import GyroQuantization
@@ -104,10 +105,20 @@ struct ImageTask: ExperimentTask {
     _ parameters: ParameterStore, scheme: QuantizationScheme?, to folder: URL,
     as type: ScalarType
   ) throws {
+    try model(parameters, scheme).write(to: folder, as: type)
+  }
+
+  func shipped(
+    _ parameters: ParameterStore, scheme: QuantizationScheme?
+  ) throws -> ShippedModel {
+    try ShippedModel(model(parameters, scheme))
+  }
+
+  private func model(_ parameters: ParameterStore, _ scheme: QuantizationScheme?) -> ImageModel {
     var copy = model
     copy.parameters = parameters
     copy.scheme = scheme
-    try copy.write(to: folder, as: type)
+    return copy
   }
 
   func read(_ folder: URL) throws -> ParameterStore {

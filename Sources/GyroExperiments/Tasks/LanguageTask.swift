@@ -2,6 +2,7 @@ import Foundation
 import GyroAutodiff
 import GyroCache
 import GyroCheckpoints
+import GyroExport
 import GyroDatasets
 import GyroModels
 import GyroQuantization
@@ -27,7 +28,8 @@ struct LanguageTask: ExperimentTask {
 
   func batches(for stage: TrainStage, seed: UInt64) throws -> (Int) -> TokenBatch {
     try Self.batches(
-      of: training, "data.train", size: stage.batch, length: stage.length, seed: seed)
+      of: training, "data.train", size: stage.batch,
+      length: stage.length ?? Self.trainingLength(language.configuration), seed: seed)
   }
 
   func batches(for stage: CalibrateStage, seed: UInt64) throws -> (Int) -> TokenBatch {
@@ -115,12 +117,17 @@ struct LanguageTask: ExperimentTask {
 
   /// Makes sure that windows fit the model's context; to be asked before text is sampled for them.
   static func check(
-    length: Int, of label: String, _ configuration: LlamaConfiguration
+    length: Int?, of label: String, _ configuration: LlamaConfiguration
   ) throws(ExperimentError) {
-    guard length > configuration.context else { return }
+    guard let length, length > configuration.context else { return }
     throw .unfit(
       what: "stage '\(label)'",
       reason: "length (\(length)) is longer than the model's context (\(configuration.context))")
+  }
+
+  /// The windows that are trained on when nothing else is asked for.
+  static func trainingLength(_ configuration: LlamaConfiguration) -> Int {
+    min(configuration.context, 128)
   }
 
   /// The windows that are evaluated when nothing else is asked for.
@@ -146,10 +153,22 @@ struct LanguageTask: ExperimentTask {
     _ parameters: ParameterStore, scheme: QuantizationScheme?, to folder: URL,
     as type: ScalarType
   ) throws {
+    try model(parameters, scheme).write(to: folder, as: type)
+  }
+
+  func shipped(
+    _ parameters: ParameterStore, scheme: QuantizationScheme?
+  ) throws -> ShippedModel {
+    try ShippedModel(model(parameters, scheme))
+  }
+
+  private func model(
+    _ parameters: ParameterStore, _ scheme: QuantizationScheme?
+  ) -> LanguageModel {
     var copy = language
     copy.parameters = parameters
     copy.scheme = scheme
-    try copy.write(to: folder, as: type)
+    return copy
   }
 
   func read(_ folder: URL) throws -> ParameterStore {

@@ -56,8 +56,11 @@ struct SampledWindows {
       texts += try model.sampleText(
         batch: rows, length: length, seed: stream.next(), parameters
       ) { position in
+        // As texts grow, buffers of every size are left behind that nobody will want again.
+        if position % 64 == 0 { MemoryUsage.trim() }
         try progress(start * length + position * rows, count * length)
       }
+      MemoryUsage.trim()
     }
     return texts
   }

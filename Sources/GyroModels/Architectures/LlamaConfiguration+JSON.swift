@@ -37,9 +37,10 @@ extension LlamaConfiguration {
       throw .outOfRange(
         key: "head_dim", value: "\(headSize)", reason: "rotary embeddings need an even head size")
     }
-    normEpsilon = Float(try reader.number("rms_norm_eps", default: 1e-6))
+    try checkExtents()
+    normEpsilon = try reader.float("rms_norm_eps", default: 1e-6)
     tiedEmbeddings = try reader.flag("tie_word_embeddings", default: false)
-    initializerDeviation = Float(try reader.number("initializer_range", default: 0.02))
+    initializerDeviation = try reader.float("initializer_range", default: 0.02)
     let activation = try reader.string("hidden_act", default: "silu")
     guard activation == "silu" || activation == "swish" else {
       throw .unsupported(key: "hidden_act", value: activation, supported: "silu")
@@ -67,7 +68,8 @@ extension LlamaConfiguration {
       case .llama: false
       }
     guard isUsed, !reader.isNull("sliding_window") else { return }
-    let window = try reader.positive("sliding_window", default: family == .mistral ? 4096 : context)
+    let window = try reader.positive("sliding_window", default: 4096)
+    if family == .mistral { slidingWindow = window }
     if window < context {
       warnings.append(
         "the model was trained with an attention window of \(window) tokens; it is not applied, so "
@@ -98,6 +100,8 @@ extension LlamaConfiguration {
           "high_freq_factor": high, "original_max_position_embeddings": original,
         ] as [String: Any]
       }
+    // Absent means 4096 to readers of Mistral's configuration.
+    if family == .mistral { object["sliding_window"] = slidingWindow ?? NSNull() as Any }
     if let beginningOfText { object["bos_token_id"] = beginningOfText }
     if let first = endOfText.first {
       object["eos_token_id"] = endOfText.count == 1 ? first : endOfText as Any
@@ -160,6 +164,24 @@ private struct JSONReader {
     return number.doubleValue
   }
 
+  /// A Float32 from 0 to 1e30.
+  func float(_ key: String, default fallback: Double) throws(ConfigurationError) -> Float {
+    let number = try number(key, default: fallback)
+    guard (0...1e30).contains(number) else {
+      throw .outOfRange(key: key, value: "\(number)", reason: "it must lie from 0 to 1e30")
+    }
+    return Float(number)
+  }
+
+  /// A factor that frequencies are divided by or compared with.
+  func factor(_ key: String) throws(ConfigurationError) -> Double {
+    let number = try number(key, default: nil)
+    guard (1e-6...1e9).contains(number) else {
+      throw .outOfRange(key: key, value: "\(number)", reason: "it must lie from 1e-6 to 1e9")
+    }
+    return number
+  }
+
   func positive(_ key: String, default fallback: Int? = nil) throws(ConfigurationError) -> Int {
     let number = try number(key, default: fallback.map(Double.init))
     // An extent beyond 2^31 would overflow the products of extents; no real model comes near it.
@@ -197,20 +219,21 @@ private struct JSONReader {
     let nested = (value("rope_scaling") ?? value("rope_parameters")) as? [String: Any] ?? [:]
     let inner = JSONReader(object: nested)
     let base = try number("rope_theta", default: try inner.number("rope_theta", default: 10000))
-    guard base > 0 else {
-      throw .outOfRange(key: "rope_theta", value: "\(base)", reason: "it must be positive")
+    guard (1e-3...1e30).contains(base) else {
+      throw .outOfRange(
+        key: "rope_theta", value: "\(base)", reason: "it must lie from 0.001 to 1e30")
     }
     let kind = (nested["rope_type"] ?? nested["type"]) as? String ?? "default"
     switch kind {
     case "default": return (base, .none)
-    case "linear": return (base, .linear(factor: try inner.number("factor", default: nil)))
+    case "linear": return (base, .linear(factor: try inner.factor("factor")))
     case "llama3":
       return (
         base,
         .llama3(
-          factor: try inner.number("factor", default: nil),
-          lowFrequencyFactor: try inner.number("low_freq_factor", default: nil),
-          highFrequencyFactor: try inner.number("high_freq_factor", default: nil),
+          factor: try inner.factor("factor"),
+          lowFrequencyFactor: try inner.factor("low_freq_factor"),
+          highFrequencyFactor: try inner.factor("high_freq_factor"),
           originalContext: try inner.positive("original_max_position_embeddings"))
       )
     default:

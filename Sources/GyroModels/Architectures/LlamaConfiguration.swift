@@ -41,6 +41,8 @@ public struct LlamaConfiguration: Sendable, Equatable {
   public var feedForwardBias = false
   /// RMS normalization of queries and keys, per head, before the rotary embedding.
   public var queryKeyNorm = false
+  /// The attention window a Mistral was trained with, which is not applied; nil for none.
+  public var slidingWindow: Int?
   public var initializerDeviation: Float = 0.02
   public var beginningOfText: Int?
   public var endOfText: [Int] = []

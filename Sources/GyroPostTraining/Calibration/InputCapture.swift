@@ -72,17 +72,3 @@ final class InputCapture: Instrumentation {
     return found
   }
 }
-
-/// The float model with its online transforms; records what reaches the watched sites.
-struct FloatProbe: Instrumentation {
-  let online: OnlineTransforms
-  let sites: Set<ParameterPath>
-
-  func weight(_ value: Variable, of: Parameter, _ pass: ForwardPass) -> Variable { value }
-
-  func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
-    let value = online.activation(value, at: site, pass)
-    if sites.contains(site.path) { pass.record(value.value, at: site.path) }
-    return value
-  }
-}

@@ -101,7 +101,7 @@ struct LlamaStream {
   private func floatPass(_ sites: Set<ParameterPath>) -> ForwardPass {
     ForwardPass(
       float, mode: .evaluation,
-      instrumentation: FloatProbe(online: rounding.plan.online, sites: sites),
+      instrumentation: SiteProbe(rounding.plan.online, at: sites),
       precision: rounding.options.precision)
   }
 }

@@ -1,5 +1,4 @@
 import CGyroKernels
-import CGyroMatmul
 public import GyroModels
 public import GyroTensors
 
@@ -75,30 +74,9 @@ public struct Hessian: Sendable {
       for place in sums.indices { sums[place] += product.elements[place] }
       return
     }
-    let product = lowerProduct(x)
+    let product = x.lowerGram(precision: precision)
     sums.withUnsafeMutableBufferPointer { sums in
       product.withElements { gyro_add_lower_triangle(sums.baseAddress, $0, Int64(size)) }
-    }
-  }
-
-  /// `xᵀ · x`, at least the lower triangle. Tiles pack their operands anew for every product, which
-  /// costs more than the half that is not needed; elsewhere blocks of columns leave it out.
-  private func lowerProduct(_ x: Tensor) -> Tensor {
-    let hasTiles = precision != .float32 && gyro_matmul_split_is_fast() != 0
-    if hasTiles || x.grid != nil || x.units != nil {
-      return x.matmul(x, transposingSelf: true, precision: precision)
-    }
-    let (rows, size, block) = (x.shape.rows, size, 256)
-    return Tensor.filled([size, size]) { output in
-      x.withElements { elements in
-        for first in stride(from: 0, to: size, by: block) {
-          let height = min(block, size - first)
-          let status = gyro_matmul_f32(
-            1, 0, Int64(height), Int64(first + height), Int64(rows), 1, elements + first,
-            Int64(size), elements, Int64(size), 0, output + first * size, Int64(size))
-          precondition(status == 0, "Hessian: the matrix engine failed with code \(status)")
-        }
-      }
     }
   }
 

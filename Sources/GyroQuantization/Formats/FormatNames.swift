@@ -3,7 +3,8 @@ public enum FormatNames {
   /// Names for messages; `eXmY` stands for any split of at most eight bits.
   public static let families =
     IntegerFormat.widths.map { "int\($0)" } + IntegerFormat.widths.map { "uint\($0)" } + [
-      "int8-restricted", "e4m3", "e5m2", "e3m4", "e2m5", "e2m1", "e3m2", "e2m3", "eXmY",
+      "int8-restricted", "int8-half-range", "e4m3", "e5m2", "e3m4", "e2m5", "e2m1", "e3m2", "e2m3",
+      "eXmY",
       "e4m3-finite", "binary", "ternary", "pot4", "apot5", "nf4",
     ]
 
@@ -21,16 +22,19 @@ public enum FormatNames {
   }
 
   private static func integer(_ name: String) -> (any NumberFormat)? {
-    var rest = Substring(name)
-    let isRestricted = rest.hasSuffix("-restricted")
-    if isRestricted { rest = rest.dropLast("-restricted".count) }
+    let parts = name.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+    let rest = parts[0]
+    let variant = parts.count == 2 ? String(parts[1]) : nil
     let isSigned = rest.hasPrefix("int")
-    guard isSigned || rest.hasPrefix("uint") && !isRestricted else { return nil }
+    guard isSigned || rest.hasPrefix("uint") && variant == nil else { return nil }
+    guard [nil, "restricted", "half-range"].contains(variant) else { return nil }
     let digits = rest.dropFirst(isSigned ? 3 : 4)
     guard let bits = Int(digits), "\(bits)" == digits, IntegerFormat.widths.contains(bits) else {
       return nil
     }
-    return IntegerFormat(bits: bits, isSigned: isSigned, isRestricted: isRestricted)
+    return IntegerFormat(
+      bits: bits, isSigned: isSigned, isRestricted: variant == "restricted",
+      isHalfRange: variant == "half-range")
   }
 
   private static func minifloat(_ name: String) -> (any NumberFormat)? {

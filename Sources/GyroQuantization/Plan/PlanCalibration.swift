@@ -1,4 +1,3 @@
-import GyroAutodiff
 public import GyroModels
 import GyroTensors
 
@@ -34,7 +33,7 @@ public struct Calibration: Sendable {
 
   /// Records the activations of the watched sites; everything stays float, and
   /// online transforms run.
-  public var probe: some Instrumentation { CalibrationProbe(sites: Set(sites), online: online) }
+  public var probe: some Instrumentation { SiteProbe(online, at: Set(sites)) }
 
   /// Takes in what one pass recorded.
   /// - Throws: `RangeError` for a value that is not finite.
@@ -45,22 +44,6 @@ public struct Calibration: Sendable {
       if samples[site] == nil { samples[site] = value }
     }
   }
-}
-
-/// Keeps references to activations; nothing is copied.
-private struct CalibrationProbe: Instrumentation {
-  let sites: Set<ParameterPath>
-  let online: OnlineTransforms
-
-  func weight(_ value: Variable, of: Parameter, _ pass: ForwardPass) -> Variable { value }
-
-  func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
-    let value = online.activation(value, at: site, pass)
-    if sites.contains(site.path) { pass.record(value.value, at: site.path) }
-    return value
-  }
-
-  func wants(_ site: Site) -> Bool { sites.contains(site.path) }
 }
 
 extension QuantizationPlan {

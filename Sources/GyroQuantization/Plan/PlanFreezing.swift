@@ -1,5 +1,5 @@
 public import GyroModels
-import GyroTensors
+package import GyroTensors
 
 extension QuantizationPlan {
   /// The parameters as they ship: every quantized weight on its grid, with its codes; what was
@@ -46,12 +46,14 @@ extension QuantizationPlan {
   private func frozen(
     _ value: Tensor, _ place: Place, _ parameters: ParameterStore
   ) throws(NotFiniteRow) -> Tensor {
-    place.quantizer.tensor(
-      of: try place.estimator.quantized(value, place.quantizer, states(of: place, in: parameters)))
+    // A copy of 16-bit elements as Float32 goes with this call; the store keeps the 16 bits.
+    let plain = value.halfElements == nil ? value : value.copied()
+    return place.quantizer.tensor(
+      of: try place.estimator.quantized(plain, place.quantizer, states(of: place, in: parameters)))
   }
 
   /// The states of a place by name; empty for one whose range follows the data.
-  func states(of place: Place, in parameters: ParameterStore) -> [String: Tensor] {
+  package func states(of place: Place, in parameters: ParameterStore) -> [String: Tensor] {
     var states: [String: Tensor] = [:]
     for name in place.stateNames {
       let path = place.path(of: name)

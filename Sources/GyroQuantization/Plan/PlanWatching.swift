@@ -57,7 +57,8 @@ extension QuantizationPlan {
       bits != format.bits, weightPaths.contains(place.path)
     else { return place }
     let other = IntegerFormat(
-      bits: bits, isSigned: format.isSigned, isRestricted: format.isRestricted)
+      bits: bits, isSigned: format.isSigned, isRestricted: format.isRestricted,
+      isHalfRange: format.isHalfRange)
     let quantizer = try? Quantizer(
       other, place.quantizer.granularity, scaleFormat: place.quantizer.scaleFormat,
       isSymmetric: place.quantizer.isSymmetric)

@@ -10,17 +10,17 @@ import GyroTensors
 /// carries it and a copy of the store is a copy of everything.
 public struct QuantizationPlan: Instrumentation {
   /// What to do at one path.
-  struct Place: Sendable {
-    let path: ParameterPath
-    let rule: QuantizationRule
-    let quantizer: Quantizer
-    let estimator: any GradientEstimator
+  package struct Place: Sendable {
+    package let path: ParameterPath
+    package let rule: QuantizationRule
+    package let quantizer: Quantizer
+    package let estimator: any GradientEstimator
 
     /// Where a state of the estimator lives.
     func path(of state: String) -> ParameterPath { ParameterPath("\(path.name)_\(state)") }
 
     /// What lives in the store for this place; nothing where the range follows the data alone.
-    var stateNames: [String] {
+    package var stateNames: [String] {
       rule.isDynamic && !estimator.followsData ? [] : estimator.stateNames(quantizer)
     }
   }
@@ -28,7 +28,7 @@ public struct QuantizationPlan: Instrumentation {
   public let scheme: QuantizationScheme
   /// All decisions: weights first, then biases, then sites, in the model's order.
   public let decisions: [Decision]
-  let places: [ParameterPath: Place]
+  package let places: [ParameterPath: Place]
   /// The places in the model's order.
   let order: [ParameterPath]
   /// The quantized weights.

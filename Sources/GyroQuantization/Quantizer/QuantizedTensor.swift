@@ -15,7 +15,7 @@ public struct QuantizedTensor: EncodedElements {
   /// The bfloat16 units of the same values, where products run on them.
   public internal(set) var units: UnitGrid?
 
-  init(
+  package init(
     shape: Shape, format: any NumberFormat, granularity: Granularity, scaleFormat: ScaleFormat,
     codes: PooledBuffer, scales: GroupScales
   ) {

@@ -5,7 +5,7 @@ public import GyroTensors
 /// format, with scales stored in a type of their own.
 ///
 /// Division by the scale, not multiplication by a reciprocal, is the definition: it rounds once. A
-/// symmetric scale is `max|x| / format.largest`; an asymmetric quantizer (whole numbers only) has
+/// symmetric scale is `max|x| / format.span`; an asymmetric quantizer (whole numbers only) has
 /// `scale = (max − min) / (2^bits − 1)` over the range widened to contain 0, and the zero point
 /// `round(−min / scale)`, so zero stays exact (2106.08295 §2.1). A group of zeros has codes at zero
 /// and scale 1 (under `ScaleFormat.e4m3` the least one); no scale is less than 2^−126 (2^−127 in
@@ -30,7 +30,7 @@ public struct Quantizer: Sendable {
   }
 
   /// The number that a group's range is divided by to get its scale.
-  var span: Float { isSymmetric ? format.largest : Float((1 << format.bits) - 1) }
+  package var span: Float { isSymmetric ? format.span : Float((1 << format.bits) - 1) }
 
   /// How a tensor of this shape is cut.
   /// - Throws: `QuantizationError.indivisible` when groups do not divide the axis they cut.

@@ -26,6 +26,16 @@ public struct RotationRule: Hashable, Sendable, Codable {
     self.blockSize = blockSize
   }
 
+  /// Placements in their own order, so that equal rules are equal text.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(placements.sorted { $0.rawValue < $1.rawValue }, forKey: .placements)
+    try container.encodeIfPresent(signSeed, forKey: .signSeed)
+    try container.encodeIfPresent(blockSize, forKey: .blockSize)
+  }
+
+  private enum CodingKeys: CodingKey { case placements, signSeed, blockSize }
+
   /// Whether anything has to run online.
   public var isOnline: Bool { placements.contains(.keys) || placements.contains(.feedForward) }
 

@@ -53,13 +53,14 @@ public struct EquivalenceGate: Sendable {
     _ reference: Subject, _ candidate: Subject, after transform: String
   ) -> EquivalenceReport {
     let expected = run(reference), got = run(candidate)
+    let (restored, turned) = (Restoration(reference), Restoration(candidate))
     var wanted: [ParameterPath: Matrix64] = [:]
     for (site, value) in expected {
-      wanted[site.path] = undone(value, at: site.path, reference)
+      wanted[site.path] = restored(value, at: site.path)
     }
     var entries: [EquivalenceReport.Entry] = []
     for (site, value) in got {
-      guard let want = wanted[site.path], let have = undone(value, at: site.path, candidate),
+      guard let want = wanted[site.path], let have = turned(value, at: site.path),
         want.rows == have.rows, want.columns == have.columns
       else { continue }
       let magnitude = want.largestMagnitude
@@ -97,17 +98,27 @@ public struct EquivalenceGate: Sendable {
     return capture.values
   }
 
-  private func undone(
-    _ value: Tensor, at path: ParameterPath, _ subject: Subject
-  ) -> Matrix64? {
-    guard let site = LlamaSite(path) else { return nil }
-    if case .normalized = site { return nil }  // Gains act on it, and they may differ.
-    var result = Matrix64(value.reshaped([-1, value.shape.columns]))
-    for rotations in subject.rotations.reversed() {
-      guard let next = site.undone(result, rotations, subject.configuration) else { return nil }
-      result = next
+  /// Takes out of activations what was merged into a model.
+  private struct Restoration {
+    private let sites: Set<ParameterPath>
+    private let placed: [PlacedRotations]
+
+    init(_ subject: Subject) {
+      let frames = LlamaFrames(subject.configuration)
+      // Gains act on normalized vectors, and they may differ.
+      sites = Set(frames.sites.keys).subtracting(frames.normalizedSites)
+      placed = subject.rotations.map {
+        var merged = $0
+        merged.feedForward = nil  // Sites are seen before it runs.
+        return PlacedRotations(merged, subject.configuration)
+      }
     }
-    return result
+
+    func callAsFunction(_ value: Tensor, at site: ParameterPath) -> Matrix64? {
+      guard sites.contains(site) else { return nil }
+      let rows = Matrix64(value.reshaped([-1, value.shape.columns]))
+      return placed.reversed().reduce(rows) { $1.undone($0, at: site) }
+    }
   }
 
   /// The largest difference; NaN counts as the largest of all.

@@ -4,46 +4,52 @@ import GyroQuantization
 import GyroTensors
 
 /// Where rotations and scaling pairs stand in a Llama: the factors at the sides of every weight, bias,
-/// gain and activation. One table serves learning and merging.
+/// gain and activation. One table serves learning, merging and taking them out again.
 struct LlamaFrames: Sendable {
   let configuration: LlamaConfiguration
   let placements: Set<RotationRule.Placement>
   let scalings: Set<ScalingPair>
-  /// Factors at the columns of activations, by path of site.
+  /// Factors at the columns of activations, by path of site; none where nothing changes.
   let sites: [ParameterPath: [FrameFactor]]
+  /// Sites behind a normalization, whose gains act on them as well.
+  let normalizedSites: Set<ParameterPath>
   /// Sides of weights, and of biases and gains, which are single rows.
   let tensors: [ParameterPath: [FrameSide]]
+  /// What is learned, in order: R1, then layer by layer.
+  let learned: [LearnedFactor]
 
-  /// - Parameter online: the transforms of R3 and R4, whose other half is merged.
+  /// - Parameter transforms: R3 and R4 by path of site; the other half of R4 is merged.
   init(
-    _ configuration: LlamaConfiguration, _ placements: Set<RotationRule.Placement>,
-    scalings: Set<ScalingPair> = [], online: OnlineTransforms = OnlineTransforms()
+    _ configuration: LlamaConfiguration, _ placements: Set<RotationRule.Placement> = [],
+    scalings: Set<ScalingPair> = [], transforms: [ParameterPath: HadamardTransform] = [:]
   ) {
     self.configuration = configuration
     self.placements = placements
     self.scalings = scalings
-    var table = Table(configuration, placements, scalings, online)
+    var table = Table(configuration, placements, scalings, transforms)
     table.placeEnds()
     for layer in 0..<configuration.layers {
       table.placeAttention(layer)
       table.placeFeedForward(layer)
     }
-    sites = table.sites.filter { !$0.value.isEmpty }
+    sites = table.sites
+    normalizedSites = table.normalizedSites
     tensors = table.tensors.filter { !$0.value.isEmpty }
+    learned = table.learned
   }
 
-  /// Where the learned numbers live, in order: R1, then layer by layer.
-  var learnedPaths: [ParameterPath] {
-    var seen = Set<ParameterPath>()
-    let found = tensors.values.flatMap { $0 }.flatMap(\.factors).compactMap(\.path)
-    let known = Set(found)
-    var order = [RotationPaths.residual]
-    for layer in 0..<configuration.layers {
-      order.append(RotationPaths.values(layer))
-      order += ScalingPair.allCases.map { RotationPaths.scaling($0, layer) }
-    }
-    return order.filter { known.contains($0) && seen.insert($0).inserted }
+  /// The site of R4.
+  static func feedForwardSite(_ layer: Int) -> ParameterPath {
+    ParameterPath("model.layers.\(layer).mlp.down_proj.input")
   }
+}
+
+/// A tensor of learned numbers.
+struct LearnedFactor: Sendable, Equatable {
+  let path: ParameterPath
+  /// A rotation `[size, size]`, or a scaling pair's logarithms `[size]`.
+  let kind: Parameter.Kind
+  let size: Int
 }
 
 /// Where the numbers of rotations live in a store while they are learned.
@@ -64,18 +70,38 @@ private struct Table {
   let configuration: LlamaConfiguration
   let placements: Set<RotationRule.Placement>
   let scalings: Set<ScalingPair>
-  let online: OnlineTransforms
+  let transforms: [ParameterPath: HadamardTransform]
   var sites: [ParameterPath: [FrameFactor]] = [:]
+  var normalizedSites: Set<ParameterPath> = []
   var tensors: [ParameterPath: [FrameSide]] = [:]
 
   init(
     _ configuration: LlamaConfiguration, _ placements: Set<RotationRule.Placement>,
-    _ scalings: Set<ScalingPair>, _ online: OnlineTransforms
+    _ scalings: Set<ScalingPair>, _ transforms: [ParameterPath: HadamardTransform]
   ) {
     self.configuration = configuration
     self.placements = placements
     self.scalings = scalings
-    self.online = online
+    self.transforms = transforms
+  }
+
+  var learned: [LearnedFactor] {
+    var found: [LearnedFactor] = []
+    func add(_ path: ParameterPath, _ kind: Parameter.Kind, _ size: Int) {
+      found.append(LearnedFactor(path: path, kind: kind, size: size))
+    }
+    if placements.contains(.residual) {
+      add(RotationPaths.residual, .rotation, configuration.hidden)
+    }
+    for layer in 0..<configuration.layers {
+      if placements.contains(.values) {
+        add(RotationPaths.values(layer), .rotation, configuration.headSize)
+      }
+      for pair in ScalingPair.allCases where scalings.contains(pair) {
+        add(RotationPaths.scaling(pair, layer), .scaling, pair.count(in: configuration))
+      }
+    }
+    return found
   }
 
   private mutating func place(
@@ -84,6 +110,11 @@ private struct Table {
     let sides = [FrameSide(factors: columns), FrameSide(isRows: true, factors: rows)]
     tensors[ParameterPath(scope + ".weight")] = sides.filter { !$0.factors.isEmpty }
     tensors[ParameterPath(scope + ".bias")] = rows.isEmpty ? [] : [FrameSide(factors: rows)]
+  }
+
+  private mutating func placeNormalized(_ site: ParameterPath, _ factors: [FrameFactor]) {
+    sites[site] = factors
+    normalizedSites.insert(site)
   }
 
   private mutating func placeGain(_ scope: String, _ factors: [FrameFactor]) {
@@ -106,8 +137,8 @@ private struct Table {
     ]
   }
 
-  private func transform(at site: String) -> [FrameFactor] {
-    online.transforms[ParameterPath(site)].map { [.hadamard($0)] } ?? []
+  private func transform(at site: ParameterPath) -> [FrameFactor] {
+    transforms[site].map { [.hadamard($0)] } ?? []
   }
 
   /// The head of keys and values that each query head reads.
@@ -121,7 +152,8 @@ private struct Table {
     tensors["model.embed_tokens.weight"] = [FrameSide(factors: residual)]
     tensors["lm_head.weight"] = [FrameSide(factors: residual)]
     sites["model.embed_tokens.output"] = residual
-    sites["lm_head.input"] = residual
+    placeNormalized("lm_head.input", residual)
+    sites["lm_head.output"] = []
   }
 
   mutating func placeAttention(_ layer: Int) {
@@ -134,7 +166,7 @@ private struct Table {
     let read = residual + scaling(.attentionInputs, layer, all, isInverse: true)
     placeGain(
       "model.layers.\(layer).input_layernorm", scaling(.attentionInputs, layer, all))
-    sites[ParameterPath(scope + ".input")] = enter
+    placeNormalized(ParameterPath(scope + ".input"), enter)
 
     // One factor per rotary pair (i, i + size / 2), which the rotary embedding cannot tell apart.
     func pairs(_ heads: [Int]) -> [Int] {
@@ -151,8 +183,10 @@ private struct Table {
     }
     place(scope + ".q_proj", columns: read, rows: hasNorms ? [] : queries)
     place(scope + ".k_proj", columns: read, rows: hasNorms ? [] : keys)
-    sites[ParameterPath(scope + ".queries")] = queries + transform(at: scope + ".queries")
-    sites[ParameterPath(scope + ".keys")] = keys + transform(at: scope + ".keys")
+    for (name, factors) in [("queries", queries), ("keys", keys)] {
+      let site = ParameterPath("\(scope).\(name)")
+      sites[site] = factors + transform(at: site)
+    }
 
     let turn: [FrameFactor] =
       placements.contains(.values) ? [.rotation(RotationPaths.values(layer))] : []
@@ -175,11 +209,13 @@ private struct Table {
     let read = residual + scaling(.feedForwardInputs, layer, all, isInverse: true)
     placeGain(
       "model.layers.\(layer).post_attention_layernorm", scaling(.feedForwardInputs, layer, all))
-    sites[ParameterPath(scope + ".input")] = residual + scaling(.feedForwardInputs, layer, all)
+    placeNormalized(
+      ParameterPath(scope + ".input"), residual + scaling(.feedForwardInputs, layer, all))
     place(scope + ".gate_proj", columns: read)
     place(scope + ".up_proj", columns: read, rows: scaling(.feedForward, layer, inner))
-    let turn = transform(at: scope + ".down_proj.input")
-    sites[ParameterPath(scope + ".down_proj.input")] = scaling(.feedForward, layer, inner) + turn
+    let site = LlamaFrames.feedForwardSite(layer)
+    let turn = transform(at: site)
+    sites[site] = scaling(.feedForward, layer, inner) + turn
     place(
       scope + ".down_proj", columns: scaling(.feedForward, layer, inner, isInverse: true) + turn,
       rows: residual)

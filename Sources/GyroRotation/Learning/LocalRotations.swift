@@ -28,7 +28,7 @@ public struct LocalRotations: Sendable {
 
   /// An instrumentation that records what samples are made of; statistics are by path of site.
   public func probe(_ learning: RotationLearning) -> some Instrumentation {
-    SampleProbe(sites: Set(Self.sites(learning).values.joined()))
+    SiteProbe(at: Set(Self.sites(learning).values.joined()))
   }
 
   /// Learns every rotation in `parameters` and merges them.
@@ -99,17 +99,5 @@ public struct LocalRotations: Sendable {
     guard let step, total > rows else { return piece }
     let start = step * rows % (total - rows + 1)
     return piece.sliced(axis: 0, start..<start + rows).contiguous()
-  }
-}
-
-/// Keeps what stands at given sites.
-private struct SampleProbe: Instrumentation {
-  let sites: Set<ParameterPath>
-
-  func weight(_ value: Variable, of: Parameter, _ pass: ForwardPass) -> Variable { value }
-
-  func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
-    if sites.contains(site.path) { pass.record(value.value, at: site.path) }
-    return value
   }
 }

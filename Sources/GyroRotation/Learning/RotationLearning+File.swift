@@ -10,11 +10,7 @@ extension RotationLearning {
     _ parameters: inout ParameterStore, from rotations: LlamaRotations
   ) throws(RotationError) {
     try rotations.check(against: configuration)
-    for path in frames.learnedPaths {
-      parameters.remove(path)
-      let (one, kind) = initial(path, .identity)
-      parameters.declare(path, one, kind: kind)
-    }
+    declare(.identity, in: &parameters)
     if frames.placements.contains(.residual) {
       guard let residual = rotations.residual else {
         throw .file(key: "r1", problem: "is not there, and the scheme asks for it")
@@ -38,20 +34,4 @@ extension RotationLearning {
     }
     merge(into: &parameters)
   }
-}
-
-extension LlamaScalings {
-  /// The factors of a pair, by layer; nil for ones.
-  public subscript(pair: ScalingPair) -> [[Double]]? {
-    switch pair {
-    case .attentionInputs: attentionInputs
-    case .feedForwardInputs: feedForwardInputs
-    case .keys: keys
-    case .values: values
-    case .feedForward: feedForward
-    }
-  }
-
-  /// The pairs whose factors are not all left at one.
-  public var pairs: Set<ScalingPair> { Set(ScalingPair.allCases.filter { self[$0] != nil }) }
 }

@@ -32,16 +32,14 @@ extension RotationLearning {
     rotations.feedForward =
       plan.online.transforms.first { $0.key.name.hasSuffix("down_proj.input") }?.value
     guard !scalings.isEmpty else { return (rotations, residual) }
-    func factors(_ pair: ScalingPair) -> [[Double]]? {
-      guard scalings.contains(pair) else { return nil }
-      return (0..<configuration.layers).map { layer in
+    var found = LlamaScalings()
+    for pair in scalings {
+      found[pair] = (0..<configuration.layers).map { layer in
         let logarithms = parameters[RotationPaths.scaling(pair, layer)]
         return Matrix64(logarithms.reshaped([1, -1])).elements.map(exp)
       }
     }
-    rotations.scalings = LlamaScalings(
-      attentionInputs: factors(.attentionInputs), feedForwardInputs: factors(.feedForwardInputs),
-      keys: factors(.keys), values: factors(.values), feedForward: factors(.feedForward))
+    rotations.scalings = found
     return (rotations, residual)
   }
 }

@@ -11,16 +11,24 @@ public import GyroTensors
 /// with respect to every rotation comes from what quantization changed (`FrameGradient`), which needs
 /// neither rotated activations nor gradients of weights.
 /// ```
-/// let learning = try RotationLearning(plan, configuration, base: store)
-/// learning.start(&store, seed: 7)
-/// var optimizer = try Optimizer([("rotation.*", CayleySGD())], for: store, trainable: "rotation.*")
+/// let (configuration, base) = try RotationPreparation.prepared(configuration, store)
+/// let model = Llama(configuration, .unfilled())
+/// let plan = try QuantizationPlan(scheme, for: base)
+/// let learning = try RotationLearning(plan, configuration, base: base)
+/// var store = base
+/// learning.start(&store, .hadamard(seed: 7))
+/// let pattern = RotationLearning.pattern
+/// var optimizer = try Optimizer([("*", CayleySGD())], for: store, trainable: pattern)
 /// for step in 0..<100 {
+///   let (tokens, targets) = batch(step)
 ///   let result = try differentiate(
-///     store, mode: .training(step: step), instrumentation: learning,
-///     trainable: PathPattern("rotation.*").matches) { model.nextTokenLoss(batch(step), $0) }
+///     store, mode: .training(step: step), instrumentation: learning, trainable: pattern.matches
+///   ) { pass in model.nextTokenLoss(tokens, targets: targets, pass) }
 ///   try optimizer.step(&store, result.gradients, rate: rate(step))
 ///   learning.merge(into: &store)
+///   try learning.rangeWeights(in: &store)
 /// }
+/// let rotations = try learning.rotations(in: store).rotations
 /// ```
 public struct RotationLearning: Instrumentation {
   /// The scheme against which rotations are learned.
@@ -38,7 +46,7 @@ public struct RotationLearning: Instrumentation {
   let frames: LlamaFrames
 
   /// - Parameters:
-  ///   - base: an untied model whose norms have no gains (`LlamaPreparation`).
+  ///   - base: an untied model whose norms have no gains (``RotationPreparation``).
   /// - Throws: `RotationError` when a placement is not possible in the model: `.tied`, `.gains`,
   ///   `.illegal`, `.quantized`.
   public init(
@@ -54,7 +62,7 @@ public struct RotationLearning: Instrumentation {
     self.configuration = configuration
     frames = LlamaFrames(
       configuration, plan.scheme.rotations?.placements ?? [], scalings: scalings,
-      online: plan.online)
+      transforms: plan.online.transforms)
     try check()
   }
 
@@ -79,35 +87,24 @@ public struct RotationLearning: Instrumentation {
 
   /// Puts first rotations into the store and merges them; scalings start at 1.
   public func start(_ parameters: inout ParameterStore, _ start: RotationStart) {
-    for path in frames.learnedPaths {
-      parameters.remove(path)
-      let (value, kind) = initial(path, start)
-      parameters.declare(path, value, kind: kind)
-    }
+    declare(start, in: &parameters)
     merge(into: &parameters)
   }
 
-  func initial(
-    _ path: ParameterPath, _ start: RotationStart
-  ) -> (Tensor, Parameter.Kind) {
-    let size =
-      path == RotationPaths.residual ? configuration.hidden : configuration.headSize
-    if path.name.hasSuffix(".r2") || path == RotationPaths.residual {
-      return (start.matrix(size, at: path).tensor, .rotation)
+  func declare(_ start: RotationStart, in parameters: inout ParameterStore) {
+    for factor in frames.learned {
+      let value =
+        factor.kind == .rotation
+        ? start.matrix(factor.size, at: factor.path).tensor : Tensor.zeros([factor.size])
+      parameters.remove(factor.path)
+      parameters.declare(factor.path, value, kind: factor.kind)
     }
-    var count = 0
-    for side in frames.tensors.values.joined() {
-      for case .scaling(path, let places, _) in side.factors {
-        count = max(count, Int(places.max() ?? -1) + 1)
-      }
-    }
-    return (.zeros([count]), .scaling)
   }
 
   /// Merges the learned numbers in `parameters` into the weights there, from the float ones.
   public func merge(into parameters: inout ParameterStore) {
     var values: [ParameterPath: Tensor] = [:]
-    for path in frames.learnedPaths { values[path] = parameters[path] }
+    for factor in frames.learned { values[factor.path] = parameters[factor.path] }
     for (path, sides) in frames.tensors where base.contains(path) {
       var merged = base[path]
       for side in sides {

@@ -1,5 +1,4 @@
 import Glibc
-import GyroAutodiff
 public import GyroModels
 public import GyroTensors
 
@@ -8,7 +7,9 @@ public import GyroTensors
 /// stands out on one side because the other makes up for it comes back to the others at once.
 extension RotationLearning {
   /// An instrumentation that records what `balance` needs; statistics are by path of site.
-  public var balanceProbe: some Instrumentation { BalanceProbe() }
+  public var balanceProbe: some Instrumentation {
+    SiteProbe { [.input, .keys, .queries].contains($0.kind) }
+  }
 
   /// Sets every scaling pair in `parameters` and merges.
   /// - Parameter samples: activations of the float model (`base`) by path of site.
@@ -111,15 +112,5 @@ extension RotationLearning {
     var sums = [Float](repeating: 0, count: count)
     for (square, place) in zip(side.squares, side.places) { sums[Int(place)] += square }
     return sums
-  }
-}
-
-/// Keeps what stands at the sites of scaling pairs.
-private struct BalanceProbe: Instrumentation {
-  func weight(_ value: Variable, of: Parameter, _ pass: ForwardPass) -> Variable { value }
-
-  func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
-    if [.input, .keys, .queries].contains(site.kind) { pass.record(value.value, at: site.path) }
-    return value
   }
 }

@@ -93,32 +93,29 @@ extension LlamaRotations {
 
 extension LlamaScalings {
   func check(against configuration: LlamaConfiguration) throws(RotationError) {
-    let heads = configuration.keyValueHeads
-    let (size, half) = (configuration.headSize, configuration.headSize / 2)
-    let pairs = configuration.queryKeyNorm ? half : heads * half
-    let pairNames =
-      configuration.queryKeyNorm
-      ? "one per rotary pair, shared by the heads because queries and keys are normalized"
-      : "\(heads) heads of \(half) rotary pairs"
-    try check(attentionInputs, "scaling of attention inputs", configuration.hidden, configuration)
-    try check(
-      feedForwardInputs, "scaling of feed-forward inputs", configuration.hidden, configuration)
-    try check(keys, "scaling of keys", pairs, pairNames, configuration)
-    try check(values, "scaling of values", heads * size, configuration)
-    try check(feedForward, "scaling of up and down", configuration.feedForward, configuration)
+    for pair in ScalingPair.allCases {
+      if let factors = self[pair] { try Self.check(factors, of: pair, configuration) }
+    }
   }
 
-  private func check(
-    _ factors: [[Double]]?, _ name: String, _ count: Int, _ what: String = "",
-    _ configuration: LlamaConfiguration
+  private static func check(
+    _ factors: [[Double]], of pair: ScalingPair, _ configuration: LlamaConfiguration
   ) throws(RotationError) {
-    guard let factors else { return }
+    let (name, count) = (pair.description, pair.count(in: configuration))
+    let what =
+      switch (pair, configuration.queryKeyNorm) {
+      case (.keys, true):
+        " (one per rotary pair, shared by the heads because queries and keys are normalized)"
+      case (.keys, false):
+        " (\(configuration.keyValueHeads) heads of \(configuration.headSize / 2) rotary pairs)"
+      default: ""
+      }
     try LlamaRotations.check(count: factors.count, name, "arrays", configuration)
     for (layer, row) in factors.enumerated() {
       guard row.count == count else {
         throw .size(
-          placement: "\(name), layer \(layer),",
-          expected: "\(count) factors" + (what.isEmpty ? "" : " (\(what))"), got: "\(row.count)")
+          placement: "\(name), layer \(layer),", expected: "\(count) factors\(what)",
+          got: "\(row.count)")
       }
       for (index, value) in row.enumerated() {
         guard value.isFinite else { throw .notFinite(what: name, row: layer, column: index) }
@@ -127,11 +124,5 @@ extension LlamaScalings {
         }
       }
     }
-  }
-
-  private func check(
-    _ factors: [[Double]]?, _ name: String, _ count: Int, _ configuration: LlamaConfiguration
-  ) throws(RotationError) {
-    try check(factors, name, count, "", configuration)
   }
 }

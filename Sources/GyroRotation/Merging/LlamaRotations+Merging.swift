@@ -27,21 +27,20 @@ extension LlamaRotations {
     _ sequence: [LlamaRotations], into parameters: ParameterStore,
     _ configuration: LlamaConfiguration
   ) throws(RotationError) -> ParameterStore {
-    var merges: [RotationMerge] = []
-    for rotations in sequence {
+    for (index, rotations) in sequence.enumerated() {
       try rotations.check(against: configuration)
       try rotations.checkGains(parameters, configuration)
       precondition(
-        rotations.residual == nil || merges.allSatisfy { $0.rotations.scalings == nil },
+        rotations.residual == nil || sequence[..<index].allSatisfy { $0.scalings == nil },
         "LlamaRotations: R1 cannot follow factors, which may be gains by then")
-      merges.append(RotationMerge(rotations, configuration))
     }
+    let placed = sequence.map { PlacedRotations($0, configuration) }
     var result = parameters
     for place in configuration.places {
       var weight = try parameters.matrix(at: place, configuration)
       var isChanged = false
-      for merge in merges {
-        guard let next = merge.merged(weight, at: place) else { continue }
+      for rotations in placed {
+        guard let next = rotations.merged(weight, at: place.path) else { continue }
         (weight, isChanged) = (next, true)
       }
       if isChanged { result.set(weight, at: place) }
@@ -56,10 +55,10 @@ extension LlamaWeights64 {
   public func merging(_ rotations: LlamaRotations) throws(RotationError) -> LlamaWeights64 {
     try rotations.check(against: configuration)
     try rotations.checkGains(in: configuration) { self[$0] }
-    let merge = RotationMerge(rotations, configuration)
+    let placed = PlacedRotations(rotations, configuration)
     var result = self
     for place in configuration.places {
-      if let weight = merge.merged(self[place], at: place) { result[place] = weight }
+      if let weight = placed.merged(self[place], at: place.path) { result[place] = weight }
     }
     return result
   }

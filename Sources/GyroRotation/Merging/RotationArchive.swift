@@ -42,11 +42,9 @@ public struct RotationArchive: Sendable, Equatable {
 
 extension LlamaRotations {
   private static let format = "gyro-rotations-1"
-  private static var factors: [(name: String, path: WritableKeyPath<LlamaScalings, [[Double]]?>)] {
-    [
-      ("attention_inputs", \.attentionInputs), ("feed_forward_inputs", \.feedForwardInputs),
-      ("keys", \.keys), ("values", \.values), ("feed_forward", \.feedForward),
-    ]
+
+  private static func name(_ pair: ScalingPair) -> String {
+    "scalings." + pair.rawValue.replacing("-", with: "_")
   }
 
   /// Everything, for a file.
@@ -58,9 +56,9 @@ extension LlamaRotations {
     for (layer, matrix) in (values ?? []).enumerated() { archive.matrices["r2.\(layer)"] = matrix }
     archive.metadata["r3"] = keys.map(Self.text)
     archive.metadata["r4"] = feedForward.map(Self.text)
-    for (name, path) in Self.factors {
-      for (layer, row) in (scalings?[keyPath: path] ?? []).enumerated() {
-        archive.matrices["scalings.\(name).\(layer)"] =
+    for pair in ScalingPair.allCases {
+      for (layer, row) in (scalings?[pair] ?? []).enumerated() {
+        archive.matrices["\(Self.name(pair)).\(layer)"] =
           Matrix64(rows: 1, columns: row.count, elements: row)
       }
     }
@@ -90,9 +88,7 @@ extension LlamaRotations {
       return found.isEmpty ? nil : found
     }
     var scalings = LlamaScalings()
-    for (name, path) in Self.factors {
-      scalings[keyPath: path] = rows("scalings.\(name)")?.map(\.elements)
-    }
+    for pair in ScalingPair.allCases { scalings[pair] = rows(Self.name(pair))?.map(\.elements) }
     self.init(
       residual: archive.matrices["r1"], values: rows("r2"),
       keys: try Self.transform(archive, "r3"), feedForward: try Self.transform(archive, "r4"),

@@ -5,7 +5,7 @@ import Synchronization
 
 /// Collects the moments of what passes the sites that schemes quantize: a passive instrumentation.
 final class ActivationMoments: Instrumentation {
-  private let kept = Mutex<(order: [ParameterPath], moments: [ParameterPath: ChannelMoments])>(
+  private let kept = Mutex<(order: [Site], moments: [Site: ChannelMoments])>(
     ([], [:]))
   private let covariance: @Sendable (Site) -> Int?
 
@@ -20,18 +20,18 @@ final class ActivationMoments: Instrumentation {
     guard [.input, .keys, .values].contains(site.kind) else { return value }
     let seen = value.value
     kept.withLock { kept in
-      if kept.moments[site.path] == nil {
-        kept.order.append(site.path)
-        kept.moments[site.path] = ChannelMoments(
+      if kept.moments[site] == nil {
+        kept.order.append(site)
+        kept.moments[site] = ChannelMoments(
           channels: seen.shape.columns, covariance: covariance(site))
       }
-      kept.moments[site.path]!.add(seen)
+      kept.moments[site]!.add(seen)
     }
     return value
   }
 
   /// In the order of first passage.
-  var moments: [(site: ParameterPath, moments: ChannelMoments)] {
+  var moments: [(site: Site, moments: ChannelMoments)] {
     kept.withLock { kept in kept.order.map { ($0, kept.moments[$0]!) } }
   }
 

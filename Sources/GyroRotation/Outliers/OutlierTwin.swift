@@ -57,7 +57,7 @@ public struct OutlierTwin: Sendable, Equatable {
       strength: strength, seed: seed, tokens: windows.reduce(0) { $0 + $1.count },
       entries: zip(before, after).map { before, after in
         OutlierReport.Entry(
-          site: before.site, before: before.moments.shape, after: after.moments.shape)
+          site: before.site.path, before: before.moments.shape, after: after.moments.shape)
       }, logits: equivalence.logits, rotations: [turns, scalings])
     return (ready, twin, report)
   }
@@ -67,22 +67,18 @@ public struct OutlierTwin: Sendable, Equatable {
     _ configuration: LlamaConfiguration, _ parameters: ParameterStore, _ windows: [[Int32]]
   ) throws(RotationError) -> LlamaRotations {
     let (hidden, headSize) = (configuration.hidden, configuration.headSize)
+    let normalized = LlamaFrames(configuration).normalizedSites
     let collected = ActivationMoments.collected(configuration, parameters, over: windows) { site in
-      switch LlamaSite(site.path) {
-      case .normalized: hidden
-      case .values: headSize
-      default: nil
-      }
+      normalized.contains(site.path) ? hidden : site.kind == .values ? headSize : nil
     }
     var residual = Matrix64(rows: hidden, columns: hidden)
     var values: [Matrix64] = []
     for (site, moments) in collected.moments {
       guard let covariance = moments.covariance else { continue }
-      switch LlamaSite(site) {
-      case .normalized: residual = residual + covariance
-      case .values(let layer):
-        values.append(try turn(covariance, "values", layer).matrix)
-      default: continue
+      if site.kind == .values {
+        values.append(try turn(covariance, "values", values.count).matrix)
+      } else {
+        residual = residual + covariance
       }
     }
     return LlamaRotations(
@@ -111,8 +107,8 @@ public struct OutlierTwin: Sendable, Equatable {
     let collected = ActivationMoments.collected(configuration, parameters, over: windows)
     for (site, moments) in collected.moments {
       let squares = moments.roots.map { $0 * $0 }
-      switch LlamaSite(site) {
-      case .keys(let layer):
+      switch site.kind {
+      case .keys:
         // A pair turns with the position: it stands out as a whole.
         var pairs: [Double] = []
         for head in stride(from: 0, to: squares.count, by: headSize) {
@@ -122,13 +118,13 @@ public struct OutlierTwin: Sendable, Equatable {
         }
         keys.append(
           configuration.queryKeyNorm
-            ? factors(shared(pairs, half), units: 1, "keys", layer)
-            : factors(pairs, units: configuration.keyValueHeads, "keys", layer))
-      case .values(let layer):
+            ? factors(shared(pairs, half), units: 1, "keys", keys.count)
+            : factors(pairs, units: configuration.keyValueHeads, "keys", keys.count))
+      case .values:
         values.append(
-          factors(moments.roots, units: configuration.keyValueHeads, "values", layer))
-      case .feedForward(let layer):
-        feedForward.append(factors(moments.roots, units: 1, "feedForward", layer))
+          factors(moments.roots, units: configuration.keyValueHeads, "values", values.count))
+      case .input where site.path == LlamaFrames.feedForwardSite(feedForward.count):
+        feedForward.append(factors(moments.roots, units: 1, "feedForward", feedForward.count))
       default: continue
       }
     }

@@ -58,12 +58,19 @@ enum ModelFile {
 
   private static func readVocabulary(_ reader: JSONReader) throws(TokenizerError) -> Vocabulary {
     let members = try reader.members()
+    // Arrays are indexed by id, so a few tokens must not ask for millions of places.
+    let limit = Vocabulary.largestIdentifier(ofTokens: members.count)
     var vocabulary = Vocabulary(capacity: members.count)
     for member in members {
       let path = reader.path + "." + String(decoding: member.key, as: UTF8.self)
       let value = JSONReader(value: member.value, path: path)
-      try vocabulary.insert(
-        member.key, identifier: try identifier(value, token: member.key))
+      let identifier = try identifier(value, token: member.key)
+      guard identifier <= limit else {
+        throw .identifierOutOfRange(
+          token: String(decoding: member.key, as: UTF8.self), found: value.value.summary,
+          limit: limit)
+      }
+      try vocabulary.insert(member.key, identifier: identifier)
     }
     return vocabulary
   }

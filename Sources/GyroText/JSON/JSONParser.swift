@@ -1,6 +1,6 @@
 /// Reads JSON text (RFC 8259) without ever trapping: nesting is bounded, strings must be valid
 /// Unicode, and every problem is reported with its place.
-struct JSONParser {
+package struct JSONParser {
   /// How deep arrays and objects may nest.
   static let nestingLimit = 128
 
@@ -8,7 +8,7 @@ struct JSONParser {
   private var position = 0
 
   /// The value that `bytes` spell.
-  static func parse(_ bytes: [UInt8]) throws(TokenizerError) -> JSONValue {
+  package static func parse(_ bytes: [UInt8]) throws(TokenizerError) -> JSONValue {
     var parser = JSONParser(bytes: bytes)
     if let invalid = firstInvalidUTF8Offset(bytes) {
       throw parser.failure("invalid UTF-8", at: invalid)

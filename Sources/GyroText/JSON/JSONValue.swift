@@ -2,7 +2,7 @@
 ///
 /// Swift compares strings by canonical equivalence, so a dictionary keyed by `String` would fold
 /// tokens such as U+03A9 and U+2126 into one. Bytes keep them apart.
-enum JSONValue: Sendable, Equatable {
+package enum JSONValue: Sendable, Equatable {
   case null
   case boolean(Bool)
   case integer(Int)
@@ -13,7 +13,7 @@ enum JSONValue: Sendable, Equatable {
   case object([JSONMember])
 
   /// A string value.
-  static func text(_ text: String) -> JSONValue { .string(Array(text.utf8)) }
+  package static func text(_ text: String) -> JSONValue { .string(Array(text.utf8)) }
 
   /// What this value is, for error messages.
   var summary: String {
@@ -30,16 +30,16 @@ enum JSONValue: Sendable, Equatable {
 }
 
 /// One key of a JSON object and its value, in file order.
-struct JSONMember: Sendable, Equatable {
-  var key: [UInt8]
-  var value: JSONValue
+package struct JSONMember: Sendable, Equatable {
+  package var key: [UInt8]
+  package var value: JSONValue
 
-  init(_ key: [UInt8], _ value: JSONValue) {
+  package init(_ key: [UInt8], _ value: JSONValue) {
     self.key = key
     self.value = value
   }
 
-  init(_ key: String, _ value: JSONValue) {
+  package init(_ key: String, _ value: JSONValue) {
     self.init(Array(key.utf8), value)
   }
 }

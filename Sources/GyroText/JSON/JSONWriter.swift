@@ -1,9 +1,9 @@
 /// Spells JSON values, two spaces per level; short leaf arrays stay on one line.
-struct JSONWriter {
+package struct JSONWriter {
   private var output: [UInt8] = []
 
   /// The text of `value`, with a final newline.
-  static func write(_ value: JSONValue) -> [UInt8] {
+  package static func write(_ value: JSONValue) -> [UInt8] {
     var writer = JSONWriter()
     writer.append(value, indentation: 0)
     writer.append("\n")

@@ -3,6 +3,11 @@ struct Vocabulary: Sendable {
   /// The largest id accepted: vocabularies are dense, and arrays are indexed by id.
   static let largestIdentifier = 1 << 24 - 1
 
+  /// The largest id accepted in a vocabulary of so many tokens: there may be holes, but not mostly.
+  static func largestIdentifier(ofTokens count: Int) -> Int {
+    min(largestIdentifier, 65536 + 16 * count)
+  }
+
   private(set) var spellings: [[UInt8]?] = []
   private var table: ByteStringTable
 

@@ -2,15 +2,15 @@
 /// one word may hold:
 /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|`
 /// `\s*[\r\n]+|\s+(?!\S)|\s+`.
-struct ChatPattern {
+package struct ChatPattern {
   /// How many scalars of `\p{N}` a word may hold.
   let digitLimit: Int
 
   /// The pattern of Llama 3, by which files name it.
-  static let llama3Text = text(digits: #"\p{N}{1,3}"#)
+  package static let llama3Text = text(digits: #"\p{N}{1,3}"#)
 
   /// The pattern of Qwen2, by which files name it.
-  static let qwen2Text = text(digits: #"\p{N}"#)
+  package static let qwen2Text = text(digits: #"\p{N}"#)
 
   private static func text(digits: String) -> String {
     #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"# + digits

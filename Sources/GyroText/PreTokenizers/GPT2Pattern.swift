@@ -1,8 +1,8 @@
 /// The word pattern of GPT-2, as a scanner:
 /// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
-enum GPT2Pattern {
+package enum GPT2Pattern {
   /// The pattern's text, by which files name it.
-  static let text =
+  package static let text =
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
   /// The end of the word that begins at `start`.

@@ -1,15 +1,8 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GyroTraining
-
-/// A folder that is removed when the test is over.
-private func inTemporaryFolder(_ body: (URL) throws -> Void) throws {
-  let url = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-  try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: url) }
-  try body(url)
-}
 
 @Suite("Logs")
 struct LogsTests {
