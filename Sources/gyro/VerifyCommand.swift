@@ -14,12 +14,18 @@ struct VerifyCommand: ParsableCommand {
 
         gyro verify served --against runs/int8-qat-novelist
         gyro verify novelist.gguf --against Checkpoints/novelist --json
+        gyro verify served --logits reference.json
+
+      --logits writes the fixed tokens (or images) and the model's logits, to compare another \
+      runtime with.
       """)
 
   @Argument(help: "An export or a checkpoint.", completion: .file())
   var path: String
   @Option(help: "The run or the checkpoint that was exported.", completion: .directory)
   var against: String?
+  @Option(help: "Write inputs and logits to this file, as JSON.", completion: .file())
+  var logits: String?
   @Flag(help: "Print every layer, not only those that differ.")
   var all = false
   @OptionGroup var options: OutputOptions
@@ -28,6 +34,11 @@ struct VerifyCommand: ParsableCommand {
     try reportingErrors {
       let proof = try Verification(
         of: URL(fileURLWithPath: path), against: against.map { URL(fileURLWithPath: $0) })
+      if let logits {
+        let reference = try ReferenceLogits(of: ShippedModel(at: URL(fileURLWithPath: path)))
+        try AtomicFile.write(
+          Array(try JSONEncoder().encode(reference)), to: URL(fileURLWithPath: logits))
+      }
       if options.json {
         try options.print(Report(verification: proof))
       } else {

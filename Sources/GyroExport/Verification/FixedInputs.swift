@@ -39,3 +39,33 @@ public enum FixedInputs {
     return result.value
   }
 }
+
+/// What a model answers to its fixed inputs, for comparison with another runtime.
+public struct ReferenceLogits: Sendable, Encodable {
+  /// Token ids of a language model, one row of logits for each; nil for an image classifier.
+  public let tokens: [Int32]?
+  /// Pixels of an image classifier, row-major; nil for a language model.
+  public let images: [Float]?
+  /// Rows of logits.
+  public let logits: [[Float]]
+
+  enum CodingKeys: String, CodingKey {
+    case tokens = "token_ids"
+    case images, logits
+  }
+
+  /// - Throws: `NumericFault` when a quantizer met a value that is not finite.
+  public init(of model: ShippedModel) throws {
+    let result = try FixedInputs.logits(of: model)
+    let columns = result.shape.columns
+    let elements = result.elements
+    logits = stride(from: 0, to: elements.count, by: columns).map {
+      Array(elements[$0..<$0 + columns])
+    }
+    tokens = model.language.map {
+      FixedInputs.tokens(
+        vocabulary: $0.configuration.vocabulary, context: $0.configuration.context)
+    }
+    images = model.image.map { FixedInputs.images($0.configuration.image).elements }
+  }
+}
