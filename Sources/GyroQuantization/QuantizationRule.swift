@@ -50,6 +50,11 @@ public struct QuantizationRule: Hashable, Sendable, Codable {
   /// The name of the format of single elements.
   public var element: String { BlockFormat.named(format)?.element ?? format }
 
+  /// Whether every weight has levels of its own, whatever the format's name.
+  package var learnsLevels: Bool {
+    ["ttq", "flexible-float"].contains(Self.name(of: estimator))
+  }
+
   /// The estimator this rule names.
   func gradientEstimator(
     for name: String, role: EstimatorRole

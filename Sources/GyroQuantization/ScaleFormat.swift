@@ -16,6 +16,15 @@ public enum ScaleFormat: String, Hashable, Sendable, Codable, CaseIterable {
   /// `max|tensor| / (448 · largest)`. A number is multiplied by the first, exactly, then the second.
   case e4m3
 
+  /// Bytes of a scale in a file.
+  public var byteCount: Int {
+    switch self {
+    case .float32, .powerOfTwo: 4
+    case .float16, .bfloat16: 2
+    case .e8m0, .e4m3: 1
+    }
+  }
+
   /// The largest scale there is. (For `e4m3`, of any tensor: that scale is a Float32.)
   public var largest: Float {
     switch self {

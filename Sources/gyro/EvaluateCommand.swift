@@ -93,14 +93,16 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   private static func show(_ report: CheckpointEvaluation) {
+    let width = max(14, 2 + (report.figures.keys.map(\.count).max() ?? 0))
     print(
       Columns.row([
-        ("arithmetic", 14), (report.quantized ? report.scheme ?? "quantized" : "float", 40),
+        ("arithmetic", width), (report.quantized ? report.scheme ?? "quantized" : "float", 40),
       ]))
-    if let cost = report.cache { print(Columns.row([("cache", 14), (cost.cache, 40)])) }
+    if let cost = report.cache { print(Columns.row([("cache", width), (cost.cache, 40)])) }
     for (name, value) in report.figures.sorted(by: { $0.key < $1.key }) {
-      let isCount = name == "tokens" || name == "images"
-      print(Columns.row([(name, 14), (isCount ? "\(Int(value))" : Columns.decimal(value, 5), 40)]))
+      let isCount = name.hasPrefix("tokens") || name == "images"
+      print(
+        Columns.row([(name, width), (isCount ? "\(Int(value))" : Columns.decimal(value, 5), 40)]))
     }
   }
 }

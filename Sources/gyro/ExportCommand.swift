@@ -66,7 +66,11 @@ struct ExportCommand: ParsableCommand {
       ) { done, total in line.show("writing \(exporter.name)", done, total) }
       let report = try exporter.write(model, to: target, choices)
       line.clear()
-      let proof = noVerify ? nil : try Verification(of: target, against: source)
+      let proof =
+        noVerify
+        ? nil
+        : try Verification(
+          of: ReadBack(target), against: model, named: source.relativePath, report: report)
       if options.json {
         try options.print(Outcome(output: target.path, report: report, verification: proof))
       } else {

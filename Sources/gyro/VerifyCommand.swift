@@ -32,10 +32,10 @@ struct VerifyCommand: ParsableCommand {
 
   func run() throws {
     try reportingErrors {
-      let proof = try Verification(
-        of: URL(fileURLWithPath: path), against: against.map { URL(fileURLWithPath: $0) })
+      let copy = try ReadBack(URL(fileURLWithPath: path))
+      let proof = try Verification(of: copy, against: against.map { URL(fileURLWithPath: $0) })
       if let logits {
-        let reference = try ReferenceLogits(of: ShippedModel(at: URL(fileURLWithPath: path)))
+        let reference = try ReferenceLogits(of: copy.model)
         try AtomicFile.write(
           Array(try JSONEncoder().encode(reference)), to: URL(fileURLWithPath: logits))
       }

@@ -57,6 +57,17 @@ private func words(
         + "name, description, model, data, scheme, precision, seed, stages")
   }
 
+  @Test func furtherTextsGoBesideTheOneThatDecides() {
+    let evaluate = "  evaluate: { generated: { tokens: 1024, seed: 2 } }\n"
+    #expect(
+      words(evaluate, "  also-evaluate: { b: x.txt }\n")
+        == "tiny.yaml, line 5: data.also-evaluate: it goes with data.evaluate, which decides")
+    #expect(
+      words(evaluate, evaluate + "  also-evaluate: [b.txt]\n")
+        == "tiny.yaml, line 6: data.also-evaluate should be a mapping of names to values, "
+        + "got a list of 1")
+  }
+
   @Test func anUnknownKeyFarFromAllOthersIsNotGuessedAt() {
     #expect(
       words("keep:", "temperature:")

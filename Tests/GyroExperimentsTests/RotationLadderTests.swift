@@ -63,6 +63,35 @@ struct RotationLadderTests {
     }
   }
 
+  @Test func `further texts are measured at every rung, and decide nothing`() throws {
+    try withTemporaryFolder { folder in
+      let alone = try rotationExperiment(folder, recipe).run(output: folder.appending(path: "one"))
+      let source = "evaluate: { generated: { tokens: 300, seed: 2 } }"
+      #expect(recipe.contains(source))
+      let both = recipe.replacing(
+        source,
+        with: source + """
+
+            also-evaluate: { other: { generated: { tokens: 200, seed: 9 } } }
+          """)
+      let swapped = recipe.replacing(
+        source, with: source.replacing("300, seed: 2", with: "200, seed: 9"))
+      let results = try rotationExperiment(folder, both).run(output: folder.appending(path: "both"))
+      let others = try rotationExperiment(folder, swapped).run(
+        output: folder.appending(path: "other"))
+      #expect(results.stages.map(\.label) == alone.stages.map(\.label))
+      let figures = [results, alone, others].map { $0.measurements.map(\.figures) }
+      for (both, (one, other)) in zip(figures[0].dropLast(), zip(figures[1], figures[2]).dropLast())
+      {
+        #expect(both["loss"] == one["loss"] && both["recovered"] == one["recovered"])
+        #expect(both["loss on other"] == other["loss"])
+        #expect(both["perplexity on other"] == other["perplexity"])
+        #expect(both["recovered on other"] == other["recovered"])
+      }
+      #expect(results.table.contains("perplexity on other"))
+    }
+  }
+
   @Test func `not to rotate is best where nothing is won`() throws {
     let yaml = """
       name: nothing

@@ -38,6 +38,22 @@ struct RunEstimateTests {
     }
   }
 
+  @Test("a model in one file is counted as the folder it was exported from")
+  func oneFile() throws {
+    try withTemporaryFolder { folder in
+      let model = folder.appending(path: "model")
+      try writeTinyModel(to: model)
+      let expected = try Recipe(yaml: tinyRecipe).resolve(relativeTo: folder).estimate()
+      let file = folder.appending(path: "model.gguf")
+      _ = try GGUFExporter().write(ShippedModel(contentsOf: model), to: file, ExportOptions())
+      let recipe = tinyRecipe.replacing("model: model", with: "model: model.gguf")
+      let estimate = try Recipe(yaml: recipe).resolve(relativeTo: folder).estimate()
+      #expect(estimate.parameters == expected.parameters)
+      #expect(estimate.stages.map(\.work) == expected.stages.map(\.work))
+      #expect(estimate.layers.rows.map(\.path) == expected.layers.rows.map(\.path))
+    }
+  }
+
   @Test("images are counted one by one")
   func images() throws {
     try withTemporaryFolder { folder in

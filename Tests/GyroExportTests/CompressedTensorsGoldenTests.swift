@@ -126,17 +126,12 @@ struct CompressedTensorsGoldenTests {
       let shape = try #require(item["shape"] as? [Int])
       let values = try #require(item["values"] as? [Int])
       let half = 1 << (bits - 1)
-      let packed = BitStream.packed(rows: shape[0], columns: shape[1], bits: bits) {
-        UInt8(values[$0 * shape[1] + $1] + half)
-      }
+      let rows = CompressedWeight.packing(rows: shape[0], columns: shape[1], bits: bits)
+      let packed = rows.packed(values.map { UInt8($0 + half) }, by: (0..<256).map { UInt8($0) })
       expectSame(packed, bytes(item["hex"] as? String ?? ""), "\(bits) bits")
-      var back = [Int](repeating: 0, count: values.count)
-      packed.withUnsafeBytes { raw in
-        BitStream.unpack(raw, rows: shape[0], columns: shape[1], bits: bits) {
-          back[$0 * shape[1] + $1] = Int($2) - half
-        }
-      }
-      expectSame(back, values)
+      var back = [UInt8](repeating: 0, count: values.count)
+      back.withUnsafeMutableBufferPointer { rows.unpack(packed, into: $0.baseAddress!) }
+      expectSame(back.map { Int($0) - half }, values)
     }
   }
 

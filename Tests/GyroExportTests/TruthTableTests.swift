@@ -56,7 +56,7 @@ struct TruthTableTests {
         case .exact, .leftToRuntime: break
         }
         let report = try exporter.write(model, to: target, ExportOptions(allowsLoss: isLossy))
-        let proof = try Verification(of: target, against: model)
+        let proof = try Verification(of: ReadBack(target), against: model)
         #expect(proof.passes, "\(name), \(scheme): \(proof.summary)")
         if !isLossy {
           #expect(report.isExact, "\(name), \(scheme)")

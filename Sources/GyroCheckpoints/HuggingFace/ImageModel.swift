@@ -111,7 +111,7 @@ public struct ImageModel: Sendable {
   /// - Throws: `FileError` or `CheckpointError`; what was there before then stays.
   public func write(to directory: URL, as type: ScalarType = .float32) throws {
     try ModelFolder.create(directory)
-    let config = Array(try SchemeRecord.adding(scheme, to: configuration.json, type))
+    let config = try SchemeRecord.adding(scheme, to: configuration.json, type)
     try ModelFolder.write(parameters, scheme, to: directory, as: type) {
       try AtomicFile.write(config, to: directory.appendingPathComponent("config.json"))
     }

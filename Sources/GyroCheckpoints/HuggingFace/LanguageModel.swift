@@ -58,27 +58,42 @@ extension LanguageModel {
     var parameters = build.store
     let scheme = try SchemeRecord.scheme(in: config)
     let unused = try ModelFolder.fill(&parameters, from: files, scheme, reading: reading)
-    var warnings = configuration.warnings
-    if !unused.isEmpty {
-      warnings.append(
-        "\(unused.count) tensors of the checkpoint are not used: "
-          + unused.prefix(4).joined(separator: ", ") + (unused.count > 4 ? ", …" : ""))
-    }
-    var tokenizer: Tokenizer?
-    if FileManager.default.fileExists(
-      atPath: directory.appendingPathComponent("tokenizer.json").path)
-    {
-      let loaded = try Tokenizer(contentsOf: directory)
-      if loaded.vocabularySize > configuration.vocabulary {
-        throw CheckpointError.vocabularyTooSmall(
-          directory: directory.path, tokens: loaded.vocabularySize,
-          rows: configuration.vocabulary)
-      }
-      tokenizer = loaded
-    }
     self.init(
-      model: model, parameters: parameters, tokenizer: tokenizer, scheme: scheme,
-      warnings: warnings)
+      model: model, parameters: parameters,
+      tokenizer: try Self.tokenizer(of: directory, configuration), scheme: scheme,
+      warnings: configuration.warnings + Self.warnings(unused: unused))
+  }
+
+  /// The tokenizer beside a model; nil when there is none.
+  /// - Throws: `TokenizerError`; `CheckpointError.vocabularyTooSmall`.
+  package static func tokenizer(
+    of directory: URL, _ configuration: LlamaConfiguration
+  ) throws -> Tokenizer? {
+    let file = directory.appendingPathComponent("tokenizer.json")
+    guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+    let tokenizer = try Tokenizer(contentsOf: directory)
+    try check(tokenizer, configuration, in: directory.path)
+    return tokenizer
+  }
+
+  /// Every token needs a row of the table of embeddings.
+  /// - Throws: `CheckpointError.vocabularyTooSmall`.
+  package static func check(
+    _ tokenizer: Tokenizer, _ configuration: LlamaConfiguration, in path: String
+  ) throws(CheckpointError) {
+    guard tokenizer.vocabularySize <= configuration.vocabulary else {
+      throw .vocabularyTooSmall(
+        directory: path, tokens: tokenizer.vocabularySize, rows: configuration.vocabulary)
+    }
+  }
+
+  /// What to say about tensors of a checkpoint that no part of the model asked for.
+  package static func warnings(unused names: [String]) -> [String] {
+    guard !names.isEmpty else { return [] }
+    return [
+      "\(names.count) tensors of the checkpoint are not used: "
+        + names.prefix(4).joined(separator: ", ") + (names.count > 4 ? ", …" : "")
+    ]
   }
 
   /// Writes the folder: weights last, so that a folder with weights is complete.
@@ -90,7 +105,7 @@ extension LanguageModel {
   /// - Throws: `FileError` or `CheckpointError`; what was there before then stays.
   public func write(to directory: URL, as type: ScalarType = .float32) throws {
     try ModelFolder.create(directory)
-    let config = Array(try SchemeRecord.adding(scheme, to: configuration.json, type))
+    let config = try SchemeRecord.adding(scheme, to: configuration.json, type)
     try ModelFolder.write(parameters, scheme, to: directory, as: type) {
       if let tokenizer { try tokenizer.write(to: directory) }
       try AtomicFile.write(config, to: directory.appendingPathComponent("config.json"))

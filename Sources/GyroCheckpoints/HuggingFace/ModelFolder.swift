@@ -1,10 +1,10 @@
-import Foundation
+package import Foundation
 import GyroModels
 import GyroQuantization
 import GyroTensors
 
 /// What all model folders share: `config.json` beside `model.safetensors`.
-enum ModelFolder {
+package enum ModelFolder {
   /// Tensors that other programs store and that follow from `config.json`.
   private static let derived = ["rotary_emb.inv_freq", "masked_bias", "attn.bias"]
 
@@ -21,7 +21,8 @@ enum ModelFolder {
     }
   }
 
-  static func create(_ directory: URL) throws(FileError) {
+  /// Makes the folder, and those it lies in.
+  package static func create(_ directory: URL) throws(FileError) {
     do {
       try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     } catch {

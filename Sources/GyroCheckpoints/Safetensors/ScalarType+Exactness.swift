@@ -34,6 +34,27 @@ extension ScalarType {
 
   private struct Inexact: Error {}
 
+  /// The most by which rounding to this type changes a number, relative to it; nil for a type that
+  /// plain numbers of a model are not written in.
+  public var roundoff: Float? {
+    switch self {
+    case .float32: 0
+    case .float16: 0x1p-11
+    case .bfloat16: 0x1p-8
+    default: nil
+    }
+  }
+
+  /// The type as `torch_dtype` names it; nil for one that plain numbers of a model are not written in.
+  package var torchName: String? {
+    switch self {
+    case .float32: "float32"
+    case .float16: "float16"
+    case .bfloat16: "bfloat16"
+    default: nil
+    }
+  }
+
   /// The numbers of a tensor as a reader of this type finds them.
   public func rounded(_ tensor: Tensor) -> Tensor {
     let codes = PooledBuffer(byteCount: 4096 * byteCount)

@@ -1,6 +1,7 @@
 import Foundation
 import GyroCheckpoints
 import GyroDatasets
+import GyroExport
 import GyroModels
 import GyroQuantization
 import GyroRotation
@@ -18,31 +19,34 @@ extension Experiment {
       return try imageEstimate(
         ImageModel(classifier.configuration, seed: UInt64(recipe.seed)))
     }
-    if let modelFolder, ImageModel.isImageModel(modelFolder) {
+    guard let modelFolder else {
+      let (configuration, tokenizer) = try freshConfiguration()
+      return try languageEstimate(of: configuration, tokenizer)
+    }
+    if ImageModel.isImageModel(modelFolder) {
       return try imageEstimate(ImageModel(contentsOf: modelFolder))
     }
-    return try languageEstimate()
+    let file = modelFolder.appending(path: "config.json")
+    if FileManager.default.fileExists(atPath: file.path) {
+      return try languageEstimate(
+        of: LlamaConfiguration(json: try Data(contentsOf: file)),
+        try? Tokenizer(contentsOf: modelFolder))
+    }
+    // A model in one file has no configuration beside it.
+    switch try ShippedModel(at: modelFolder).network {
+    case .image(let image): return try imageEstimate(image)
+    case .language(let language):
+      return try languageEstimate(of: language.configuration, language.tokenizer)
+    }
   }
 
   // MARK: Language
 
-  private func languageEstimate() throws -> RunEstimate {
-    var whole: LlamaConfiguration
-    var tokenizer: Tokenizer?
-    if let modelFolder {
-      let file = modelFolder.appending(path: "config.json")
-      whole = try LlamaConfiguration(json: try Data(contentsOf: file))
-      tokenizer = try? Tokenizer(contentsOf: modelFolder)
-    } else {
-      (whole, tokenizer) = try freshConfiguration()
-    }
-    let turns = recipe.stages.contains { stage in
-      switch stage {
-      case .rotate, .ladder, .outliers: true
-      default: false
-      }
-    }
-    if turns { whole.tiedEmbeddings = false }
+  private func languageEstimate(
+    of configuration: LlamaConfiguration, _ tokenizer: Tokenizer?
+  ) throws -> RunEstimate {
+    var whole = configuration
+    if recipe.turnsModel { whole.tiedEmbeddings = false }
     let build = ModelBuilder.unfilled()
     _ = Llama(whole, build)
     let plan = try recipe.scheme.map { try QuantizationPlan($0, for: build.store) }
@@ -72,6 +76,7 @@ extension Experiment {
     let window = LanguageTask.evaluationLength(whole)
     counting.usualLength = window
     counting.evaluationUnits = try tokens(evaluation, tokenizer)
+    counting.furtherUnits = try furtherEvaluations.compactMap { try tokens($0.source, tokenizer) }
     counting.sampled = [training, calibration, evaluation].compactMap { source in
       if case .generated(let tokens, _) = source { tokens } else { nil }
     }.reduce(0, +)
@@ -82,7 +87,7 @@ extension Experiment {
       counting.samplingSeconds = Self.samplingSeconds(model, parameters) * part.workRatio
     }
     counting.text = try [training, calibration].compactMap { try tokens($0, tokenizer) }
-      .reduce(counting.evaluationUnits ?? 0, +)
+      .reduce((counting.evaluationUnits ?? 0) + counting.furtherUnits.reduce(0, +), +)
     return try counting.estimate(probe, units: part.units)
   }
 
@@ -104,12 +109,7 @@ extension Experiment {
     let tokenizer = try tokenizerFile.map { try Tokenizer(contentsOf: $0) }
     var vocabulary = tokenizer?.vocabularySize ?? 0
     if case .train(_, let size) = recipe.tokenizer { vocabulary = size }
-    var configuration = LlamaConfiguration(
-      vocabulary: vocabulary, hidden: recipe.hidden, feedForward: recipe.feedForward,
-      layers: recipe.layers, heads: recipe.heads, keyValueHeads: recipe.keyValueHeads,
-      context: recipe.context)
-    configuration.tiedEmbeddings = recipe.tied
-    return (configuration, tokenizer)
+    return (recipe.configuration(vocabulary: vocabulary), tokenizer)
   }
 
   /// The batch with the most tokens that a stage computes at once.

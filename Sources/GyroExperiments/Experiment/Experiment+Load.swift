@@ -28,13 +28,7 @@ extension Experiment {
       preconditionFailure("Experiment: a model is a folder, a language model or a classifier")
     }
     let tokenizer = try tokenizer(recipe, say)
-    var configuration = LlamaConfiguration(
-      vocabulary: tokenizer.vocabularySize, hidden: recipe.hidden,
-      feedForward: recipe.feedForward, layers: recipe.layers, heads: recipe.heads,
-      keyValueHeads: recipe.keyValueHeads, context: recipe.context)
-    configuration.tiedEmbeddings = recipe.tied
-    configuration.rotaryBase = recipe.rotaryBase
-    configuration.normEpsilon = Float(recipe.normEpsilon)
+    var configuration = recipe.configuration(vocabulary: tokenizer.vocabularySize)
     // A vocabulary learned here never saw a beginning of text, so a model cannot start from one.
     if tokenizerFile != nil {
       configuration.beginningOfText = tokenizer.beginningOfText.map(Int.init)
@@ -49,13 +43,7 @@ extension Experiment {
   private func ready(
     _ language: LanguageModel, _ say: (ExperimentEvent) throws -> Void
   ) throws -> LanguageModel {
-    let turns = recipe.stages.contains { stage in
-      switch stage {
-      case .rotate, .ladder, .outliers: true
-      default: false
-      }
-    }
-    guard turns, language.scheme == nil else { return language }
+    guard recipe.turnsModel, language.scheme == nil else { return language }
     let tied = language.configuration.tiedEmbeddings
     let (configuration, parameters) = try RotationPreparation.prepared(
       language.configuration, language.parameters)
@@ -113,8 +101,16 @@ extension Experiment {
       calibration, language, length: calibrationLength(language), "data.calibrate", say)
     let evaluation = try text(
       evaluation, language, length: evaluationLength(language), "data.evaluate", say)
+    var further: [(name: String, text: LanguageTask.Text)] = []
+    for (name, source) in furtherEvaluations {
+      let length = evaluationLength(language)
+      if let text = try text(source, language, length: length, "data.also-evaluate.\(name)", say) {
+        further.append((name, text))
+      }
+    }
     return LanguageTask(
-      language: language, training: training, calibration: calibration, evaluation: evaluation)
+      language: language, training: training, calibration: calibration, evaluation: evaluation,
+      furtherEvaluations: further)
   }
 
   private func text(
@@ -197,7 +193,11 @@ extension Experiment {
   // MARK: Images
 
   private func imageTask(_ model: ImageModel) throws -> ImageTask {
-    ImageTask(
+    guard furtherEvaluations.isEmpty else {
+      throw ExperimentError.unfit(
+        what: "data.also-evaluate", reason: "it measures language models, and this one sees images")
+    }
+    return ImageTask(
       model: model, training: try images(training, "data.train"),
       calibration: try images(calibration, "data.calibrate"),
       evaluation: try images(evaluation, "data.evaluate"))
@@ -219,6 +219,31 @@ extension Experiment {
     case .text, .generated:
       throw ExperimentError.unfit(what: name, reason: "an image classifier cannot learn from text")
     }
+  }
+}
+
+extension Recipe {
+  /// Whether a stage multiplies orthogonal matrices into the model.
+  var turnsModel: Bool {
+    stages.contains { stage in
+      switch stage {
+      case .rotate, .ladder, .outliers: true
+      default: false
+      }
+    }
+  }
+}
+
+extension LlamaRecipe {
+  /// The shape of the model.
+  func configuration(vocabulary: Int) -> LlamaConfiguration {
+    var configuration = LlamaConfiguration(
+      vocabulary: vocabulary, hidden: hidden, feedForward: feedForward, layers: layers,
+      heads: heads, keyValueHeads: keyValueHeads, context: context)
+    configuration.tiedEmbeddings = tied
+    configuration.rotaryBase = rotaryBase
+    configuration.normEpsilon = Float(normEpsilon)
+    return configuration
   }
 }
 

@@ -14,6 +14,8 @@ public struct Experiment: Sendable {
   var training: ResolvedSource?
   var calibration: ResolvedSource?
   let evaluation: ResolvedSource?
+  /// Texts that are measured beside it, by name.
+  let furtherEvaluations: [(name: String, source: ResolvedSource)]
 
   /// A data source with its files found.
   enum ResolvedSource: Sendable {
@@ -53,12 +55,19 @@ extension Recipe {
           path, "stages[\(index)].\(key)", "there is no file of rotations here")
       }
     }
+    var further: [(name: String, source: Experiment.ResolvedSource)] = []
+    for named in data.alsoEvaluate {
+      let key = "data.also-evaluate.\(named.name)"
+      if let source = try resolver.source(named.source, key) {
+        further.append((named.name, source))
+      }
+    }
     return Experiment(
       recipe: self, base: base, modelFolder: modelFolder, tokenizerFile: tokenizerFile,
       tokenizerTexts: tokenizerTexts,
       training: try resolver.source(data.train, "data.train"),
       calibration: try resolver.source(data.calibrate, "data.calibrate"),
-      evaluation: try resolver.source(data.evaluate, "data.evaluate"))
+      evaluation: try resolver.source(data.evaluate, "data.evaluate"), furtherEvaluations: further)
   }
 }
 

@@ -14,6 +14,8 @@ struct StageCounting {
   private var trainedLength: Int { min(usualLength, 128) }
   /// Units of `data.evaluate`; nil when there is none.
   var evaluationUnits: Int?
+  /// Tokens of each text that is measured beside it.
+  var furtherUnits: [Int] = []
   /// Tokens to be sampled before the first stage, and seconds for each.
   var sampled = 0
   var samplingSeconds = 0.0
@@ -145,8 +147,10 @@ struct StageCounting {
 
   private mutating func evaluated(_ limit: Int?, _ length: Int?) -> Int {
     let window = unit == "tokens" ? length ?? usualLength : 1
-    let all = max(0, (evaluationUnits ?? 0) / window)
-    lastMeasured = min(limit ?? all, all) * window
+    let windows = ([evaluationUnits ?? 0] + furtherUnits).map { units in
+      min(limit ?? Int.max, max(0, units / window))
+    }
+    lastMeasured = windows.reduce(0, +) * window
     return lastMeasured
   }
 

@@ -55,7 +55,8 @@ extension StageRunner {
       ExportOptions(
         floatType: stage.numbers, storage: stage.storage, allowsLoss: stage.allowsLoss))
     for note in report.notes { context.progress(.note("\(stage.format): \(note)")) }
-    let proof = try Verification(of: target, against: model)
+    let copy = try ReadBack(target)
+    let proof = try Verification(of: copy, against: model, report: report)
     guard proof.passes else {
       throw ExperimentError.exportFails(path: target.path, summary: proof.summary)
     }
@@ -64,7 +65,7 @@ extension StageRunner {
     figures["lossy_tensors"] = Double(losses.count)
     figures["least_signal_to_noise_db"] = losses.min()
     return Written(
-      parameters: try exporter.read(from: target).parameters, isExact: report.isExact,
+      parameters: copy.model.parameters, isExact: report.isExact,
       figures: figures)
   }
 }

@@ -10,11 +10,11 @@ extension StageRunner {
     var parts: [ExperimentResults.Stage] = []
     unrotate()
     try turn(quantized: false)
-    let float = try measured(subject, "float").figures["loss"] ?? 0
+    let float = try measured(subject, "float").figures
     try turn(quantized: true)
     parts.append(try measured(subject, "not rotated"))
-    let rounded = parts[0].figures["loss"] ?? 0
-    var best = (rung: 0, loss: rounded, state: kept)
+    let rounded = parts[0].figures
+    var best = (rung: 0, loss: rounded["loss"] ?? 0, state: kept)
     var pictured:
       (loss: Double, label: String, role: SeriesRole, quality: ActivationQuality.Report)?
     for (number, rung) in stage.rungs.enumerated() {
@@ -22,7 +22,7 @@ extension StageRunner {
       try turn(quantized: true)
       var part = try measured(subject, rung.label)
       let loss = part.figures["loss"] ?? .infinity
-      if rounded > float { part.figures["recovered"] = (rounded - loss) / (rounded - float) }
+      part.figures.merge(Self.recovered(part.figures, of: rounded, float)) { old, _ in old }
       part.figures.merge(found.figures) { measured, _ in measured }
       parts.append(part)
       if loss < best.loss { best = (number + 1, loss, kept) }
@@ -45,6 +45,18 @@ extension StageRunner {
           ? "not rotating is best here: every rotation that was tried lost more"
           : "the best rung is '\(stage.rungs[best.rung - 1].label)'"))
     return result
+  }
+
+  /// `recovered`: the share of what rounding loses that is won back, for every text measured.
+  private static func recovered(
+    _ figures: [String: Double], of rounded: [String: Double], _ float: [String: Double]
+  ) -> [String: Double] {
+    var shares: [String: Double] = [:]
+    for (name, loss) in figures where name == "loss" || name.hasPrefix("loss on ") {
+      guard let worst = rounded[name], let least = float[name], worst > least else { continue }
+      shares["recovered" + name.dropFirst("loss".count)] = (worst - loss) / (worst - least)
+    }
+    return shares
   }
 
   /// Brings everything to where a finished ladder left it.

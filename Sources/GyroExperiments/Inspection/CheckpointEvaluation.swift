@@ -82,9 +82,10 @@ public struct CheckpointEvaluation: Sendable, Encodable {
     }
     // Before any text is read or sampled.
     _ = try options.cache?.make(CacheShape(language.configuration, capacity: 1))
-    let text = try Self.text(data, language, checkpoint, stage, base, progress)
+    let (text, further) = try Self.texts(data, language, checkpoint, stage, base, progress)
     let task = LanguageTask(
-      language: language, training: nil, calibration: nil, evaluation: text)
+      language: language, training: nil, calibration: nil, evaluation: text,
+      furtherEvaluations: further)
     try self.init(task, checkpoint, stage, options, progress)
   }
 
@@ -121,10 +122,10 @@ public struct CheckpointEvaluation: Sendable, Encodable {
     warnings = task.warnings
   }
 
-  private static func text(
+  private static func texts(
     _ data: Data, _ language: LanguageModel, _ checkpoint: URL, _ stage: EvaluateStage,
     _ base: URL?, _ progress: (ExperimentEvent) throws -> Void
-  ) throws -> LanguageTask.Text? {
+  ) throws -> (LanguageTask.Text?, further: [(name: String, text: LanguageTask.Text)]) {
     switch data {
     case .text(let patterns):
       guard let tokenizer = language.tokenizer else {
@@ -134,7 +135,7 @@ public struct CheckpointEvaluation: Sendable, Encodable {
       let files = try TextFiles.resolve(patterns, relativeTo: base)
       let stream = try TokenStream(files: files, tokenizer: tokenizer)
       try stream.check(vocabularySize: language.configuration.vocabulary)
-      return .stream(stream, name: patterns.joined(separator: ", "))
+      return (.stream(stream, name: patterns.joined(separator: ", ")), [])
     case .recipe(var experiment):
       experiment.training = nil
       experiment.calibration = nil
@@ -147,14 +148,14 @@ public struct CheckpointEvaluation: Sendable, Encodable {
           reason: "its vocabulary of \(language.configuration.vocabulary) tokens is not the "
             + "\(task.language.configuration.vocabulary) of the recipe's model")
       }
-      return task.evaluation
+      return (task.evaluation, task.furtherEvaluations)
     case .sampled(let tokens, let seed):
       let length = stage.length ?? LanguageTask.evaluationLength(language.configuration)
-      return .sampled(
-        try SampledWindows.sample(
-          language.model, language.parameters, tokens: tokens, length: length + 1,
-          seed: UInt64(seed)
-        ) { try progress(.working(label: "sampling text", done: $0, total: $1)) })
+      let windows = try SampledWindows.sample(
+        language.model, language.parameters, tokens: tokens, length: length + 1,
+        seed: UInt64(seed)
+      ) { try progress(.working(label: "sampling text", done: $0, total: $1)) }
+      return (.sampled(windows), [])
     }
   }
 

@@ -82,7 +82,7 @@ public struct LayerTable: Sendable, Encodable {
     mutating func add(
       _ path: ParameterPath, _ shape: [Int]?, _ rule: String, _ isQuantized: Bool, packed: Int?
     ) {
-      let (name, number) = Self.split(path.name)
+      let (name, number) = path.splitAtLayer
       let elements = shape.map { $0.reduce(1, *) }
       let key = "\(name)\n\(shape ?? [])\n\(rule)"
       let place = places[key] ?? lines.count
@@ -105,32 +105,15 @@ public struct LayerTable: Sendable, Encodable {
       }
     }
 
-    /// A path with its first number replaced by `#`, and the number.
-    private static func split(_ name: String) -> (String, Int?) {
-      var parts = name.split(separator: ".", omittingEmptySubsequences: false)
-      guard let place = parts.firstIndex(where: { Int($0) != nil }), let number = Int(parts[place])
-      else { return (name, nil) }
-      parts[place] = "#"
-      return (parts.joined(separator: "."), number)
-    }
-
     var rows: [Row] {
       lines.map { line in
         let row = line.row
         return Row(
-          path: line.name.replacing("#", with: Self.text(line.numbers)), count: row.count,
+          path: ParameterPath.joined(line.name, line.numbers), count: row.count,
           shape: row.shape, rule: row.rule, isQuantized: row.isQuantized,
           bitsPerWeight: row.bitsPerWeight, packedBytes: row.packedBytes, floatBytes: row.floatBytes
         )
       }
-    }
-
-    private static func text(_ numbers: [Int]) -> String {
-      guard let first = numbers.first, let last = numbers.last, numbers.count > 1 else {
-        return numbers.first.map { "\($0)" } ?? ""
-      }
-      return numbers == Array(first...last)
-        ? "{\(first)…\(last)}" : "{" + numbers.map { "\($0)" }.joined(separator: ",") + "}"
     }
   }
 }
@@ -141,12 +124,7 @@ extension Quantizer {
   func packedByteCount(of shape: Shape) -> Int {
     let groups = (try? layout(of: shape).groups) ?? shape.rows
     let codes = shape.rows * ((shape.columns * format.bits + 7) / 8)
-    let scale =
-      switch scaleFormat {
-      case .float32, .powerOfTwo: 4
-      case .float16, .bfloat16: 2
-      case .e8m0, .e4m3: 1
-      }
-    return codes + groups * (scale + (isSymmetric ? 0 : 1)) + (scaleFormat == .e4m3 ? 4 : 0)
+    return codes + groups * (scaleFormat.byteCount + (isSymmetric ? 0 : 1))
+      + (scaleFormat == .e4m3 ? 4 : 0)
   }
 }

@@ -1,6 +1,6 @@
 extension DataRecipe {
   init(_ reader: RecipeReader?) throws(RecipeError) {
-    let map = try reader?.mapping(["train", "calibrate", "evaluate"])
+    let map = try reader?.mapping(["train", "calibrate", "evaluate", "also-evaluate"])
     func source(_ key: String) throws(RecipeError) -> DataSource? {
       guard let reader = map?[key] else { return nil }
       return try DataSource(reader)
@@ -8,6 +8,13 @@ extension DataRecipe {
     train = try source("train")
     calibrate = try source("calibrate")
     evaluate = try source("evaluate")
+    guard let also = map?["also-evaluate"] else { return }
+    if evaluate == nil {
+      throw .conflict(also.place, reason: "it goes with data.evaluate, which decides")
+    }
+    for member in try also.members() {
+      alsoEvaluate.append(NamedSource(name: member.name, source: try DataSource(member.value)))
+    }
   }
 }
 

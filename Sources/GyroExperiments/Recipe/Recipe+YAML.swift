@@ -90,6 +90,9 @@ extension DataRecipe {
     if let train { pairs.append(("train", train.node)) }
     if let calibrate { pairs.append(("calibrate", calibrate.node)) }
     if let evaluate { pairs.append(("evaluate", evaluate.node)) }
+    if !alsoEvaluate.isEmpty {
+      pairs.append(("also-evaluate", block(alsoEvaluate.map { (word($0.name), $0.source.node) })))
+    }
     return block(pairs)
   }
 }

@@ -95,6 +95,14 @@ public struct DataRecipe: Sendable, Equatable {
   public var train: DataSource?
   public var calibrate: DataSource?
   public var evaluate: DataSource?
+  /// What is measured beside `evaluate` wherever that is; `evaluate` alone decides.
+  public var alsoEvaluate: [NamedSource] = []
+}
+
+/// A source under a name of the recipe's own choice.
+public struct NamedSource: Sendable, Equatable {
+  public var name: String
+  public var source: DataSource
 }
 
 /// One source of examples.

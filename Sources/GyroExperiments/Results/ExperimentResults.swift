@@ -90,14 +90,17 @@ public struct ExperimentResults: Sendable, Equatable, Codable {
 
   /// The names of figures worth a column, in the order in which people read them.
   var figureNames: [String] {
-    ["loss", "perplexity", "accuracy", "loss_above_float", "divergence"].filter { name in
+    let known = ["loss", "perplexity", "accuracy", "loss_above_float", "divergence"]
+    let further = Set(measurements.flatMap { $0.figures.keys })
+      .filter { $0.hasPrefix("perplexity on ") }.sorted()
+    return (known + further).filter { name in
       measurements.contains { $0.figures[name] != nil }
     }
   }
 
   /// A figure as people read it.
   static func text(_ value: Double, of name: String) -> String {
-    switch name {
+    switch name.split(separator: " ").first ?? "" {
     case "accuracy": String(format: "%.2f %%", value * 100)
     case "perplexity": String(format: "%.3f", value)
     case "loss_above_float": String(format: "%+.5f", value)

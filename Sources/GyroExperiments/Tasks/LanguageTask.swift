@@ -19,6 +19,8 @@ struct LanguageTask: ExperimentTask {
   let language: LanguageModel
   let training, calibration: Text?
   let evaluation: Text?
+  /// Texts that are measured beside it, by name.
+  var furtherEvaluations: [(name: String, text: Text)] = []
 
   var initial: ParameterStore { language.parameters }
   var initialScheme: QuantizationScheme? { language.scheme }
@@ -92,10 +94,36 @@ struct LanguageTask: ExperimentTask {
     _ parameters: ParameterStore, _ stage: EvaluateStage, _ arithmetic: Arithmetic,
     progress: (Int, Int) throws -> Void
   ) throws -> [String: Double] {
+    guard let evaluation else {
+      throw ExperimentError.unfit(what: "data.evaluate", reason: "there is none")
+    }
+    var sets = [(suffix: "", batches: try batches(of: evaluation, "data.evaluate", stage))]
+    for (name, text) in furtherEvaluations {
+      let batches = try batches(of: text, "data.also-evaluate.\(name)", stage)
+      sets.append((Self.suffix(name), batches))
+    }
+    let total = sets.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.targets.count } }
+    var (figures, before) = ([String: Double](), 0)
+    for (suffix, batches) in sets {
+      let found = try LanguageEvaluation.figures(
+        language.model, parameters, batches, arithmetic
+      ) { done, _ in try progress(before + done, total) }
+      for (name, figure) in found { figures[name + suffix] = figure }
+      before += batches.reduce(0) { $0 + $1.targets.count }
+    }
+    return figures
+  }
+
+  /// What follows the name of a figure measured on a further text.
+  static func suffix(_ name: String) -> String { " on \(name)" }
+
+  private func batches(
+    of text: Text, _ source: String, _ stage: EvaluateStage
+  ) throws -> [TokenBatch] {
     let length = stage.length ?? LanguageTask.evaluationLength(language.configuration)
     var batches: [TokenBatch]
     let size = max(1, 2048 / length)
-    switch evaluation {
+    switch text {
     case .stream(let stream, let name):
       guard stream.tokens.count > length else {
         throw ExperimentError.tooLittleText(
@@ -104,15 +132,12 @@ struct LanguageTask: ExperimentTask {
       batches = Array(try stream.sequentialBatches(size: size, length: length))
     case .sampled(let texts):
       batches = SampledWindows(texts, length: length).sequential(size: size)
-    case nil:
-      throw ExperimentError.unfit(what: "data.evaluate", reason: "there is none")
     }
     if let limit = stage.limit { batches = Self.first(limit, of: batches) }
     guard !batches.isEmpty else {
-      throw ExperimentError.tooLittleText(source: "data.evaluate", tokens: 0, needed: length + 1)
+      throw ExperimentError.tooLittleText(source: source, tokens: 0, needed: length + 1)
     }
-    return try LanguageEvaluation.figures(
-      language.model, parameters, batches, arithmetic, progress: progress)
+    return batches
   }
 
   /// Makes sure that windows fit the model's context; to be asked before text is sampled for them.

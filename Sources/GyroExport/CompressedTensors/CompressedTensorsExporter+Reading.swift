@@ -3,7 +3,6 @@ import GyroCheckpoints
 import GyroModels
 import GyroQuantization
 import GyroTensors
-import GyroText
 
 extension CompressedTensorsExporter {
   public func read(from source: URL) throws -> ShippedModel {
@@ -62,15 +61,11 @@ struct CompressedFolder {
       try declareStates(&parameters, plan, record)
       try checkRanges(parameters, plan)
     }
-    if !unused.isEmpty {
-      warnings.append(
-        "\(unused.count) tensors of the checkpoint are not used: "
-          + unused.prefix(4).joined(separator: ", ") + (unused.count > 4 ? ", …" : ""))
-    }
     return try ShippedModel(
       LanguageModel(
-        model: llama, parameters: parameters, tokenizer: try tokenizer(), scheme: scheme,
-        warnings: warnings))
+        model: llama, parameters: parameters,
+        tokenizer: try LanguageModel.tokenizer(of: url, shape),
+        scheme: scheme, warnings: warnings + LanguageModel.warnings(unused: unused)))
   }
 
   /// Whether a layer's weight lies there as codes.
@@ -142,17 +137,6 @@ struct CompressedFolder {
       "_k_cache.weight", "rotary_emb.inv_freq",
     ]
     return known.contains { name.hasSuffix($0) }
-  }
-
-  private func tokenizer() throws -> Tokenizer? {
-    let file = url.appendingPathComponent("tokenizer.json")
-    guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-    let loaded = try Tokenizer(contentsOf: url)
-    guard loaded.vocabularySize <= shape.vocabulary else {
-      throw CheckpointError.vocabularyTooSmall(
-        directory: url.path, tokens: loaded.vocabularySize, rows: shape.vocabulary)
-    }
-    return loaded
   }
 
   // MARK: Ranges of activations

@@ -8,17 +8,16 @@ extension CompressedTensorsExporter {
   public func write(
     _ model: ShippedModel, to destination: URL, _ options: ExportOptions
   ) throws -> ExportReport {
-    let draft = try CompressedDraft(model, options)
-    var report = ExportReport(format: name, fingerprint: model.scheme?.fingerprint)
-    var folder = ModelFolderWriter(model, layout: name, options, metadata: "pt")
-    try draft.add(to: &folder, &report)
-    try report.check(options)
+    try refuseStorage(options)
+    var folder = try ModelFolderWriter(model, layout: name, options, metadata: "pt")
+    let draft = try CompressedDraft(folder)
+    try draft.add(to: &folder)
+    try folder.report.check(options)
     if let configuration = draft.configuration?.json {
       folder.configuration["quantization_config"] = configuration
     }
-    report.notes = draft.notes
-    report.files = try folder.write(to: destination, as: draft.floatType)
-    return report
+    folder.report.notes = draft.notes
+    return try folder.write(to: destination, as: draft.floatType)
   }
 }
 
@@ -37,22 +36,14 @@ struct CompressedDraft {
   private(set) var scaleType = ScalarType.float32
 
   /// - Throws: ``ExportError``.
-  init(_ model: ShippedModel, _ options: ExportOptions) throws {
+  init(_ folder: ModelFolderWriter) throws {
+    (model, options) = (folder.model, folder.options)
     guard let language = model.language else {
       throw ExportError.impossible(
         format: CompressedTensorsExporter.name, path: "config.json", what: "an image classifier",
         because: "the layout is for language models", instead: "Export to 'onnx'.")
     }
-    let exporter = CompressedTensorsExporter()
-    if let storage = options.storage, !exporter.storages.contains(storage) {
-      throw ExportError.unknownStorage(storage, format: exporter.name, known: exporter.storages)
-    }
-    var plain = options
-    plain.storage = nil
-    try ModelFolderWriter.check(plain, format: exporter.name)
-    self.model = model
     self.language = language
-    self.options = options
     let parameters = model.parameters
     let draft = try CompressedModules(model.plan, parameters, storage: options.storage)
     modules =
@@ -70,7 +61,7 @@ struct CompressedDraft {
       ? nil
       : try CompressedConfiguration(
         modules, ignoring: ignored, cache: cache.arguments, transforms: transforms.json)
-    chooseTypes()
+    chooseTypes(folder.paths)
   }
 
   /// The weights that lie in the file as codes.
@@ -78,14 +69,8 @@ struct CompressedDraft {
     Set(modules.modules.filter { $0.layout != nil }.map(\.weight))
   }
 
-  /// The tensors that lie in the file as plain numbers, in the model's order.
-  private var plainPaths: [ParameterPath] {
-    let apart = coded.union(model.plan?.siteStatePaths ?? [])
-    return model.parameters.paths.filter { !apart.contains($0) }
-  }
-
   /// Scales count: transformers rounds them to the type of the model.
-  private mutating func chooseTypes() {
+  private mutating func chooseTypes(_ paths: [ParameterPath]) {
     let parameters = model.parameters
     func scales(_ isIncluded: (CompressedFormat) -> Bool) -> [Tensor] {
       modules.modules.compactMap { module in
@@ -96,9 +81,11 @@ struct CompressedDraft {
         }
       }
     }
+    let coded = coded
+    let plain = paths.filter { !coded.contains($0) }
     let numbers = scales { [.packed, .integers, .floats].contains($0) } + inputScales
     floatType =
-      options.floatType ?? .narrowest(holding: plainPaths.map { parameters[$0] } + numbers)
+      options.floatType ?? .narrowest(holding: plain.map { parameters[$0] } + numbers)
     let packed = scales { $0 == .packed }
     scaleType = packed.allSatisfy(floatType.holds) ? floatType : .float32
   }
@@ -112,23 +99,21 @@ struct CompressedDraft {
   // MARK: Tensors
 
   /// Adds all tensors and says what they are.
-  func add(to folder: inout ModelFolderWriter, _ report: inout ExportReport) throws {
-    let parameters = model.parameters
+  func add(to folder: inout ModelFolderWriter) throws {
     let layers = Dictionary(
       modules.modules.map { ($0.weight, $0) }, uniquingKeysWith: { first, _ in first })
     var levels: [String: String] = [:]
-    let states = Set(model.plan?.siteStatePaths ?? [])
-    for path in parameters.paths where !states.contains(path) {
-      let value = parameters[path]
+    for path in folder.paths {
+      let value = folder.tensor(path)
       guard let module = layers[path], module.layout != nil else {
-        addPlain(path, value, to: &folder, &report)
+        folder.add(path, as: floatType)
         continue
       }
       let weight = try CompressedWeight(
         module, value, scheme: model.plan?.quantizer(at: path), scaleType: scaleType)
       var count = weight.add(to: &folder.weights)
       count += try addInput(module, to: &folder.weights)
-      report.add(path, weight.storage, byteCount: count, trained: value)
+      folder.report.add(path, weight.storage, byteCount: count, trained: value)
       let level = weight.scales.tensorScale
       if weight.layout.format == .nvfp4, 1 / CompressedWeight.divisor(level) != level {
         levels[module.name] = String(level.bitPattern, radix: 16)
@@ -147,18 +132,6 @@ struct CompressedDraft {
 
   /// Where tensors' own scales lie whose reciprocal loses their last bit: as bits, by layer.
   static let levelsKey = "gyro_tensor_scales"
-
-  private func addPlain(
-    _ path: ParameterPath, _ value: Tensor, to folder: inout ModelFolderWriter,
-    _ report: inout ExportReport
-  ) {
-    let isExact = options.floatType == nil || floatType.holds(value)
-    report.add(
-      path, floatType.rawValue, byteCount: value.count * floatType.byteCount, trained: value,
-      stored: isExact ? nil : floatType.rounded(value))
-    folder.weights.add(path.name, value, as: floatType)
-    if isExact, model.plan?.quantizer(at: path) != nil { folder.plainWeights.append(path) }
-  }
 
   /// The static range of a layer's input.
   /// - Returns: how many bytes it takes.

@@ -34,22 +34,10 @@ public struct CompressedTensorsExporter: CheckpointExporter {
 
   public func fidelity(of demand: ExportDemand, _ options: ExportOptions) -> Fidelity {
     switch demand {
-    case .weight(let parameter, nil): Self.plain(parameter, options.floatType, "")
+    case .weight(_, nil): .numbers(as: options.floatType)
     case .weight(let parameter, let rule?): Self.weight(parameter, rule, options)
     case .activation(let site, let rule): CompressedActivations(rule, at: site).fidelity
     case .transform(let site, let transform): CompressedTransforms.fidelity(site, transform)
-    }
-  }
-
-  /// Plain numbers.
-  private static func plain(
-    _ parameter: Parameter, _ type: ScalarType?, _ because: String
-  ) -> Fidelity {
-    switch type {
-    case nil, .float32: .exact
-    case .float16: .within(0x1p-11, because: "\(because)rounded to F16")
-    case .bfloat16: .within(0x1p-8, because: "\(because)rounded to BF16")
-    default: .impossible("plain numbers are F32, F16 or BF16")
     }
   }
 
@@ -58,12 +46,11 @@ public struct CompressedTensorsExporter: CheckpointExporter {
   ) -> Fidelity {
     guard parameter.kind == .linear else {
       return parameter.kind == .embedding
-        ? plain(parameter, options.floatType, "tables lie there as plain numbers, ")
+        ? .numbers(as: options.floatType)
         : .impossible("the layout is for linear layers of language models")
     }
-    let estimator = String(rule.estimator.prefix { $0 != "(" })
-    if ["ttq", "flexible-float"].contains(estimator) {
-      return .impossible("'\(estimator)' learns levels of its own for every weight")
+    if rule.learnsLevels {
+      return .impossible("'\(rule.estimator)' learns levels of its own for every weight")
     }
     guard let format = FormatNames.format(rule.element),
       let quantizer = try? Quantizer(

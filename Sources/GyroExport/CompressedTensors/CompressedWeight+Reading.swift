@@ -137,15 +137,13 @@ struct CompressedWeightReader {
     var isKnown = true
     let known = table.map { $0 != nil }
     if isPacked {
-      let bytes = try packedBytes(bits)
-      let columns = shape[1]
+      CompressedWeight.packing(rows: shape[0], columns: shape[1], bits: bits)
+        .unpack(try packedBytes(bits), into: target)
       let half = element.isInteger ? UInt8(1 << (bits - 1)) : 0
-      bytes.withUnsafeBytes { raw in
-        BitStream.unpack(raw, rows: shape[0], columns: columns, bits: bits) { row, column, number in
-          let fileCode = number &- half
-          isKnown = isKnown && known[Int(fileCode)]
-          target[row * columns + column] = dense[Int(fileCode)]
-        }
+      for place in 0..<count {
+        let fileCode = target[place] &- half
+        isKnown = isKnown && known[Int(fileCode)]
+        target[place] = dense[Int(fileCode)]
       }
     } else {
       let type: ScalarType = element.isInteger ? .int8 : .float8E4M3
@@ -179,7 +177,7 @@ struct CompressedWeightReader {
         }
       }
       return try bytes(
-        ".weight_packed", [shape[0], BitStream.words(shape[1], bits: bits)], [.int32])
+        ".weight_packed", [shape[0], CompressedWeight.words(shape[1], bits: bits)], [.int32])
     }
     guard (shape[1] * bits).isMultiple(of: 32) else {
       throw malformed(".weight_packed", "columns in whole groups", "\(shape)")
@@ -253,24 +251,19 @@ struct CompressedWeightReader {
     let entry = try files.entry(name + key)
     if entry.type == .int32, isPacked {
       let (rows, columns) = (extents[0], extents.rank > 1 ? extents[1] : 1)
-      let words = BitStream.words(rows, bits: bits)
+      let words = CompressedWeight.words(rows, bits: bits)
       let bytes = try bytes(key, [words, columns], [.int32])
-      var streams = [UInt8](repeating: 0, count: bytes.count)
-      for column in 0..<columns {
-        for word in 0..<words {
-          for byte in 0..<4 {
-            streams[4 * (column * words + word) + byte] =
-              bytes[4 * (word * columns + column) + byte]
-          }
-        }
+      var numbers = [UInt8](repeating: 0, count: extents.count)
+      numbers.withUnsafeMutableBufferPointer { numbers in
+        guard let target = numbers.baseAddress else { return }
+        CompressedWeight.packing(rows: columns, columns: rows, bits: bits).unpack(
+          CompressedWeight.transposed(bytes, rows: words, columns: columns), into: target)
       }
-      var numbers = [Float](repeating: 0, count: extents.count)
-      streams.withUnsafeBytes { raw in
-        BitStream.unpack(raw, rows: columns, columns: rows, bits: bits) { column, row, number in
-          numbers[row * columns + column] = Float(number)
-        }
-      }
-      return Tensor([numbers.count], elements: numbers)
+      return Tensor(
+        [extents.count],
+        elements: (0..<rows).flatMap { row in
+          (0..<columns).map { Float(numbers[$0 * rows + row]) }
+        })
     }
     guard entry.shape.count == extents.count else {
       throw malformed(key, "shape \(extents)", "\(entry.shape)")

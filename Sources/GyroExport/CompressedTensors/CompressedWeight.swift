@@ -83,7 +83,7 @@ struct CompressedWeight {
     switch layout.format {
     case .packed:
       writer.add(
-        name + ".weight_packed", shape: [rows, BitStream.words(columns, bits: bits)], type: .int32,
+        name + ".weight_packed", shape: [rows, Self.words(columns, bits: bits)], type: .int32,
         producingBytes: { packed(bits, offset: 1 << (bits - 1)) })
       writer.add(
         name + ".weight_shape", shape: [2], type: .int64, integers: [Int64(rows), Int64(columns)])
@@ -131,19 +131,38 @@ struct CompressedWeight {
     }
     // Packed along the rows: a stream for each column of the table.
     let (rows, columns) = (extents[0], extents[1])
-    let words = BitStream.words(rows, bits: bits)
-    let streams = BitStream.packed(rows: columns, columns: rows, bits: bits) { column, row in
-      UInt8(zeroPoints[row * columns + column])
+    let packing = Self.packing(rows: columns, columns: rows, bits: bits)
+    let numbers = (0..<columns).flatMap { column in
+      (0..<rows).map { UInt8(zeroPoints[$0 * columns + column]) }
     }
-    var bytes = [UInt8](repeating: 0, count: streams.count)
+    let streams = packing.packed(numbers, by: (0..<256).map { UInt8($0) })
+    let words = packing.rowBytes / 4
+    writer.add(
+      key, shape: [words, columns], type: .int32,
+      bytes: Self.transposed(streams, rows: columns, columns: words))
+  }
+
+  /// How codes, and zero points, lie in words of 32 bits.
+  static func packing(rows: Int, columns: Int, bits: Int) -> BitRows {
+    BitRows(rows: rows, columns: columns, bits: bits, wordBytes: 4)
+  }
+
+  /// Words a row of `count` numbers takes.
+  static func words(_ count: Int, bits: Int) -> Int {
+    packing(rows: 1, columns: count, bits: bits).rowBytes / 4
+  }
+
+  /// A table of words, turned.
+  static func transposed(_ words: [UInt8], rows: Int, columns: Int) -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(words.count)
     for column in 0..<columns {
-      for word in 0..<words {
-        for byte in 0..<4 {
-          bytes[4 * (word * columns + column) + byte] = streams[4 * (column * words + word) + byte]
-        }
+      for row in 0..<rows {
+        let place = 4 * (row * columns + column)
+        result += words[place..<place + 4]
       }
     }
-    writer.add(key, shape: [words, columns], type: .int32, bytes: bytes)
+    return result
   }
 
   /// The number whose reciprocal is a scale: the one that gives it back bit for bit, if there is one.
@@ -165,12 +184,9 @@ struct CompressedWeight {
 
   private func packed(_ bits: Int, offset: Int) -> [UInt8] {
     let mask = UInt8(truncatingIfNeeded: (1 << bits) - 1)
-    let columns = shape[1]
     return withCodes { source, table in
       let numbers = table.map { ($0 &+ UInt8(truncatingIfNeeded: offset)) & mask }
-      return BitStream.packed(rows: shape[0], columns: columns, bits: bits) { row, column in
-        numbers[Int(source[row * columns + column])]
-      }
+      return Self.packing(rows: shape[0], columns: shape[1], bits: bits).packed(source, by: numbers)
     }
   }
 

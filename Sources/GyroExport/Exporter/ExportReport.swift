@@ -72,13 +72,15 @@ public struct ExportReport: Sendable, Codable, Equatable {
   static func signalToNoise(_ trained: Tensor, _ stored: Tensor) -> Double? {
     precondition(trained.count == stored.count, "ExportReport: \(trained.shape), \(stored.shape)")
     var (signal, noise) = (0.0, 0.0)
-    trained.withElements { trained in
-      stored.withElements { other in
-        for place in 0..<stored.count {
-          let value = Double(trained[place])
-          let error = value - Double(other[place])
+    var place = 0
+    stored.withElements { stored in
+      trained.forEachPiece { piece in
+        for element in piece {
+          let value = Double(element)
+          let error = value - Double(stored[place])
           signal += value * value
           noise += error * error
+          place += 1
         }
       }
     }

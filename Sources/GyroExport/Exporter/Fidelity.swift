@@ -1,3 +1,5 @@
+import GyroCheckpoints
+
 /// What a file keeps of one demand.
 public enum Fidelity: Sendable, Hashable {
   /// Everything, bit for bit.
@@ -9,6 +11,17 @@ public enum Fidelity: Sendable, Hashable {
   case leftToRuntime(String)
   /// The file would be wrong.
   case impossible(String)
+}
+
+extension Fidelity {
+  /// Numbers stored without codes in a type; nil for one that holds them.
+  static func numbers(as type: ScalarType?) -> Fidelity {
+    guard let type else { return .exact }
+    guard let error = type.roundoff else {
+      return .impossible("plain numbers are F32, F16 or BF16")
+    }
+    return error == 0 ? .exact : .within(error, because: "numbers are rounded to \(type.rawValue)")
+  }
 }
 
 extension Fidelity: Comparable, CustomStringConvertible {

@@ -47,17 +47,7 @@ public struct ShippedModel: Sendable {
   /// A checkpoint or an export in any layout that can be read.
   /// - Throws: ``ExportError/unrecognized(path:known:)`` and what reading throws.
   public init(at source: URL) throws {
-    if let exporter = Exporters.recognizing(source) {
-      self = try exporter.read(from: source)
-      return
-    }
-    var isFolder: ObjCBool = false
-    let exists = FileManager.default.fileExists(atPath: source.path, isDirectory: &isFolder)
-    guard !exists || isFolder.boolValue else {
-      throw ExportError.unrecognized(
-        path: source.relativePath, known: Exporters.all.map(\.name))
-    }
-    try self.init(contentsOf: source)
+    self = try ReadBack(source).model
   }
 
   private static func frozen(

@@ -111,7 +111,7 @@ struct GGUFCodesReader {
       throw file.malformed(
         place, "blocks that hold \(format.name) per \(quantizer.granularity)", type.name)
     }
-    let groups = GGUFGroups(quantizer.granularity, shape)
+    let groups = GroupIndex(quantizer.granularity, of: shape)
     let codes = PooledBuffer(byteCount: shape.count)
     let target = codes.pointer.assumingMemoryBound(to: UInt8.self)
     var scales = [Float](repeating: .nan, count: count)
@@ -125,7 +125,7 @@ struct GGUFCodesReader {
       block, row, column in
       for run in block.steps.indices {
         let start = column + run * type.runLength
-        let group = groups.index(row: row, column: start)
+        let group = groups[row: row, column: start]
         let scale = block.scale(ofRun: run) / table.unit
         let zero =
           hasOffset ? Self.zeroPoint(block, run) : needsZeroPoints ? zeroPoints[group] : 0

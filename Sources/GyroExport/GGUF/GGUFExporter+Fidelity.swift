@@ -5,7 +5,7 @@ extension GGUFExporter {
   public func fidelity(of demand: ExportDemand, _ options: ExportOptions) -> Fidelity {
     switch demand {
     case .weight(let parameter, let rule):
-      guard let rule else { return Self.plain(options) }
+      guard let rule else { return .numbers(as: options.floatType) }
       guard let format = FormatNames.format(rule.element) else {
         return .impossible("there is no number format '\(rule.element)'")
       }
@@ -32,22 +32,12 @@ extension GGUFExporter {
     }
   }
 
-  private static func plain(_ options: ExportOptions) -> Fidelity {
-    switch options.floatType {
-    case .float16: .within(0x1p-11, because: "numbers are rounded to F16")
-    case .bfloat16: .within(0x1p-8, because: "numbers are rounded to BF16")
-    default: .exact
-    }
-  }
-
   private static func weight(_ traits: GGUFWeightTraits, forced: GGUFType?) -> Fidelity {
     if let forced, forced.scalarType == nil, !traits.holdsCodes(forced) {
       return .impossible("\(forced.name) does not hold \(traits.format.name) codes")
     }
+    if let type = forced?.scalarType { return .numbers(as: type) }
     switch forced {
-    case .f32: return .exact
-    case .f16: return .within(0x1p-11, because: "numbers are rounded to F16")
-    case .bf16: return .within(0x1p-8, because: "numbers are rounded to BF16")
     case .q41, .q51:
       if traits.fits(forced!), !traits.isSymmetric, traits.scaleFormat != .powerOfTwo {
         return .within(

@@ -32,7 +32,7 @@ public struct GGUFExporter: CheckpointExporter {
     let forced = try forcedType(options)
     let names = GGUFNames(configuration: language.configuration)
     var report = ExportReport(format: name)
-    try check(model, options, &report)
+    report.notes = try checked(model, options, instead: Self.advice)
 
     var writer = GGUFWriter()
     var tensors = GGUFTensors(model, names, options, forced: forced, report: report)
@@ -67,23 +67,6 @@ public struct GGUFExporter: CheckpointExporter {
     return found.type
   }
 
-  /// Refuses what would make the file wrong, and notes what is left to the runtime.
-  private func check(
-    _ model: ShippedModel, _ options: ExportOptions, _ report: inout ExportReport
-  ) throws(ExportError) {
-    for demand in model.demands {
-      switch fidelity(of: demand, options) {
-      case .exact, .within: break
-      case .leftToRuntime(let what):
-        if !report.notes.contains(what) { report.notes.append(what) }
-      case .impossible(let reason):
-        throw .impossible(
-          format: name, path: demand.path.name, what: demand.summary, because: reason,
-          instead: Self.advice(demand))
-      }
-    }
-  }
-
   private static func advice(_ demand: ExportDemand) -> String {
     if case .transform = demand { return "Train with rotations [r1, r2], which merge completely." }
     return "Leave the storage out: the best one is found for each weight."
@@ -116,10 +99,7 @@ public struct GGUFExporter: CheckpointExporter {
       report.notes.append("weights are rounded to plain numbers, so their scheme is not recorded")
       return
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    // A scheme is plain JSON types.
-    metadata.add(GGUFKeys.scheme, .string(Array(try! encoder.encode(plan.scheme))))
+    metadata.add(GGUFKeys.scheme, .string(Array(SchemeRecord.text(of: plan.scheme))))
     metadata.add(GGUFKeys.fingerprint, .text(plan.scheme.fingerprint))
     report.fingerprint = plan.scheme.fingerprint
     for path in plan.siteStatePaths where model.parameters.contains(path) {

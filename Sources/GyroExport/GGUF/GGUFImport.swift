@@ -14,10 +14,7 @@ struct GGUFImport {
     var configuration = try GGUFConfiguration.read(file)
     let scheme = try scheme()
     let (tokenizer, warning) = GGUFTokenizerReader(file.metadata).tokenizer()
-    if let tokenizer, tokenizer.vocabularySize > configuration.vocabulary {
-      throw CheckpointError.vocabularyTooSmall(
-        directory: file.path, tokens: tokenizer.vocabularySize, rows: configuration.vocabulary)
-    }
+    if let tokenizer { try LanguageModel.check(tokenizer, configuration, in: file.path) }
     configuration.warnings += warning.map { [$0] } ?? []
     try configuration.check(heldBy: file.entries.reduce(0) { $0 + $1.byteCount })
     let build = ModelBuilder.unfilled()
@@ -42,27 +39,22 @@ struct GGUFImport {
       parameters.declare(path, try state(path), kind: .buffer)
     }
     let unused = file.entries.map(\.name).filter { !used.contains($0) }
-    if !unused.isEmpty {
-      configuration.warnings.append(
-        "\(unused.count) tensors of the file are not used: "
-          + unused.prefix(4).joined(separator: ", ") + (unused.count > 4 ? ", …" : ""))
-    }
     return try ShippedModel(
       LanguageModel(
         model: model, parameters: parameters, tokenizer: tokenizer, scheme: scheme,
-        warnings: configuration.warnings))
+        warnings: configuration.warnings + LanguageModel.warnings(unused: unused)))
   }
 
   private func scheme() throws -> QuantizationScheme? {
     guard let value = file.metadata[GGUFKeys.scheme] else { return nil }
-    guard case .string(let text) = value,
-      let scheme = try? JSONDecoder().decode(QuantizationScheme.self, from: Data(text))
-    else { throw file.malformed(GGUFKeys.scheme, "a scheme in JSON", "something else") }
-    let fingerprint = file.metadata[GGUFKeys.fingerprint]?.text ?? ""
-    guard scheme.fingerprint == fingerprint else {
-      throw QuantizationError.fingerprint(expected: scheme.fingerprint, got: fingerprint)
+    let malformed = file.malformed(GGUFKeys.scheme, "a scheme in JSON", "something else")
+    guard case .string(let text) = value else { throw malformed }
+    do {
+      return try SchemeRecord.scheme(
+        Data(text), fingerprint: file.metadata[GGUFKeys.fingerprint]?.text)
+    } catch is DecodingError {
+      throw malformed
     }
-    return scheme
   }
 
   private func state(_ path: ParameterPath) throws -> Tensor {

@@ -7,7 +7,7 @@ import GyroTensors
 struct GGUFPacker {
   private let codes: QuantizedTensor
   private let type: GGUFType
-  private let groups: GGUFGroups
+  private let groups: GroupIndex
   private let rowOrder: [Int]?
   /// By code, what blocks hold; before the zero point.
   private let numbers: [Int16]
@@ -21,7 +21,7 @@ struct GGUFPacker {
     self.codes = codes
     self.type = type
     self.rowOrder = rowOrder
-    groups = GGUFGroups(codes.granularity, codes.shape)
+    groups = GroupIndex(codes.granularity, of: codes.shape)
     let isFloat = type == .mxfp4 || type == .nvfp4
     if isFloat {
       numbers = (0..<16).map { Int16($0) }
@@ -83,10 +83,10 @@ struct GGUFPacker {
   private func fill(
     _ block: inout GGUFBlock, _ line: UnsafePointer<UInt8>, _ mask: UInt8, row: Int, column: Int
   ) {
-    let group = groups.index(row: row, column: column)
+    let group = groups[row: row, column: column]
     guard bytes.isEmpty else {
       for run in block.steps.indices {
-        block.steps[run] = bytes[groups.index(row: row, column: column + run * type.runLength)]
+        block.steps[run] = bytes[groups[row: row, column: column + run * type.runLength]]
       }
       for place in 0..<type.blockSize { block.numbers[place] = Int16(line[place] & mask) }
       return

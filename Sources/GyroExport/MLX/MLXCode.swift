@@ -92,21 +92,16 @@ struct MLXCode: Equatable {
     }
   }
 
+  /// How codes lie in the file: rows are whole words of 32 bits.
+  func packing(of shape: Shape) -> BitRows {
+    BitRows(rows: shape.rows, columns: shape.columns, bits: bits, wordBytes: 4)
+  }
+
   /// As `config.json` describes it.
   var record: [String: Any] { ["group_size": group, "bits": bits, "mode": mode.rawValue] }
 
   /// E.g. `affine 4 bits, groups of 64`.
   var summary: String {
     mode == .affine ? "affine \(bits) bits, groups of \(group)" : mode.rawValue
-  }
-}
-
-extension Granularity {
-  /// Our group of the element `column` of a row, in a tensor of `columns` with groups of `length`.
-  func group(row: Int, column: Int, columns: Int, length: Int) -> Int {
-    guard case .block(let height, let width) = self else {
-      return (row * columns + column) / length
-    }
-    return row / height * (columns / width) + column / width
   }
 }

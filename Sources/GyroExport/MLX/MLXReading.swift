@@ -37,9 +37,8 @@ struct MLXReading {
   ) throws -> Tensor {
     let code = try code(path, module, shape)
     let codes = PooledBuffer(byteCount: shape.count)
-    MLXPacking.unpacked(
-      try files.bytes(path.name), count: shape.count, bits: code.bits,
-      into: codes.pointer.assumingMemoryBound(to: UInt8.self))
+    code.packing(of: shape).unpack(
+      try files.bytes(path.name), into: codes.pointer.assumingMemoryBound(to: UInt8.self))
     if let quantizer {
       return try restored(path, module, shape, code, codes, quantizer)
     }
@@ -88,7 +87,7 @@ struct MLXReading {
         path.name, "codes of mode \(mode.rawValue)", "\(bits) bits in groups of \(group)")
     }
     let type: (ScalarType) -> Bool = {
-      mode == .affine ? ModelFolderWriter.floatTypes[$0] != nil : $0 == .uint8
+      mode == .affine ? $0.torchName != nil : $0 == .uint8
     }
     guard type(scales.type) else {
       throw malformed(
@@ -157,10 +156,9 @@ struct MLXReading {
     let largest = Float((1 << quantizer.format.bits) - 1)
     let (found, offsets) = (stored.elements, biases.elements)
     let perRow = shape.columns / code.group
+    let index = GroupIndex(quantizer.granularity, of: shape)
     for place in found.indices {
-      let group = quantizer.granularity.group(
-        row: place / perRow, column: place % perRow * code.group, columns: shape.columns,
-        length: layout.length)
+      let group = index[row: place / perRow, column: place % perRow * code.group]
       let scale = found[place] / code.step
       guard scale.isFinite, scale > 0, scales[group] == 0 || scales[group] == scale else {
         throw malformed(

@@ -72,12 +72,9 @@ struct MLXWeight {
 
   /// Our group of each group in the file, row by row.
   private var groups: [Int] {
-    let length = tensor.count / grouped.scales.count
+    let index = GroupIndex(granularity, of: tensor.shape)
     return (0..<rows).flatMap { row in
-      (0..<groupsPerRow).map { place in
-        granularity.group(
-          row: row, column: place * code.group, columns: columns, length: length)
-      }
+      (0..<groupsPerRow).map { index[row: row, column: $0 * code.group] }
     }
   }
 
@@ -87,18 +84,22 @@ struct MLXWeight {
     return tensor.count * code.bits / 8 + scales
   }
 
-  /// Adds codes, scales and biases to a file.
-  func add(to writer: inout SafetensorsWriter, as type: ScalarType) {
-    writer.add(
+  /// Adds codes, scales and biases to a folder, and what they lose to its report.
+  func add(to folder: inout ModelFolderWriter, as type: ScalarType) {
+    let isExact = type == .float32 || numbers.allSatisfy(type.holds)
+    folder.report.add(
+      path, code.summary, byteCount: byteCount(type), trained: tensor,
+      stored: isExact ? nil : decoded(type))
+    folder.weights.add(
       path.name, shape: [rows, columns * code.bits / 32], type: .uint32,
       producingBytes: { packedCodes })
     let shape: Shape = [rows, groupsPerRow]
     if code.mode == .affine {
       let (scales, biases) = affine
-      writer.add(module + ".scales", scales, as: type)
-      writer.add(module + ".biases", biases, as: type)
+      folder.weights.add(module + ".scales", scales, as: type)
+      folder.weights.add(module + ".biases", biases, as: type)
     } else {
-      writer.add(module + ".scales", shape: shape, type: .uint8, bytes: scaleBytes)
+      folder.weights.add(module + ".scales", shape: shape, type: .uint8, bytes: scaleBytes)
     }
   }
 
@@ -111,9 +112,7 @@ struct MLXWeight {
       let bytes =
         grid.map { UnsafePointer($0.codes.pointer.assumingMemoryBound(to: UInt8.self)) }
         ?? UnsafePointer(codes!.codePointer)
-      return table.withUnsafeBufferPointer { table in
-        MLXPacking.packed(rows: rows, columns: columns, bits: code.bits) { table[Int(bytes[$0])] }
-      }
+      return code.packing(of: tensor.shape).packed(bytes, by: table)
     }
   }
 
@@ -134,7 +133,7 @@ struct MLXWeight {
     let biases = type.rounded(affine.biases).elements
     let codes = PooledBuffer(byteCount: tensor.count)
     let pointer = codes.pointer.assumingMemoryBound(to: UInt8.self)
-    MLXPacking.unpacked(packedCodes, count: tensor.count, bits: code.bits, into: pointer)
+    code.packing(of: tensor.shape).unpack(packedCodes, into: pointer)
     let products = Tensor.filled(tensor.shape) { values in
       for place in 0..<tensor.count {
         values[place] = Float(pointer[place]) * scales[place / code.group]

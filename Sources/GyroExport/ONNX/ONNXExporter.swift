@@ -31,12 +31,7 @@ public struct ONNXExporter: CheckpointExporter {
 
   public func fidelity(of demand: ExportDemand, _ options: ExportOptions) -> Fidelity {
     switch demand {
-    case .weight(_, nil):
-      switch options.floatType {
-      case .float16?: return .within(0x1p-11, because: "numbers are rounded to F16")
-      case .bfloat16?: return .within(0x1p-8, because: "numbers are rounded to BF16")
-      default: return .exact
-      }
+    case .weight(_, nil): return .numbers(as: options.floatType)
     case .weight(_, .some), .transform: return .exact
     case .activation(let site, let rule):
       if let reason = ONNXQuantizer.obstacle(rule) { return .impossible(reason) }
@@ -50,14 +45,9 @@ public struct ONNXExporter: CheckpointExporter {
   public func write(
     _ model: ShippedModel, to destination: URL, _ options: ExportOptions
   ) throws -> ExportReport {
-    if let storage = options.storage {
-      throw ExportError.unknownStorage(storage, format: name, known: storages)
-    }
-    for demand in model.demands {
-      guard case .impossible(let reason) = fidelity(of: demand, options) else { continue }
-      throw ExportError.impossible(
-        format: name, path: demand.path.name, what: demand.summary, because: reason,
-        instead: "Keep that place float ('keep'), or choose another rule for it.")
+    try refuseStorage(options)
+    let left = try checked(model, options) { _ in
+      "Keep that place float ('keep'), or choose another rule for it."
     }
     var forward = try ONNXForward(model, options)
     switch model.network {
@@ -78,7 +68,7 @@ public struct ONNXExporter: CheckpointExporter {
       to: destination)
     options.progress(bytes, bytes)
     forward.report.files = [destination.lastPathComponent]
-    forward.report.notes = forward.notes
+    forward.report.notes = left + forward.notes
     return forward.report
   }
 

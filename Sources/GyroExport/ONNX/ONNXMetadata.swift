@@ -71,7 +71,8 @@ struct ONNXMetadata {
     get throws {
       var entries = [("gyro.config", String(decoding: config, as: UTF8.self))]
       if let scheme {
-        entries.append(("gyro.scheme", try Self.text(scheme)))
+        entries.append(
+          ("gyro.scheme", String(decoding: SchemeRecord.text(of: scheme), as: UTF8.self)))
         entries.append(("gyro.fingerprint", scheme.fingerprint))
       }
       if !states.isEmpty { entries.append(("gyro.states", try Self.text(states))) }

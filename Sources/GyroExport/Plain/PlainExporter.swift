@@ -1,8 +1,6 @@
 public import Foundation
 import GyroCheckpoints
 import GyroModels
-import GyroQuantization
-import GyroTensors
 
 /// Plain numbers in the ordinary layout of a Hugging Face folder, every weight on its grid: what
 /// simulates the quantized model wherever float models run.
@@ -22,14 +20,7 @@ public struct PlainExporter: CheckpointExporter {
 
   public func fidelity(of demand: ExportDemand, _ options: ExportOptions) -> Fidelity {
     switch demand {
-    case .weight(_, let rule):
-      switch options.floatType {
-      case .float16 where rule != nil, .bfloat16 where rule != nil:
-        .within(
-          options.floatType == .float16 ? 0x1p-11 : 0x1p-8,
-          because: "values are rounded to \(options.floatType!.rawValue)")
-      default: .exact
-      }
+    case .weight: .numbers(as: options.floatType)
     case .activation(let site, _):
       .leftToRuntime(
         site.kind == .keys || site.kind == .values
@@ -41,41 +32,15 @@ public struct PlainExporter: CheckpointExporter {
   public func write(
     _ model: ShippedModel, to destination: URL, _ options: ExportOptions
   ) throws -> ExportReport {
-    try ModelFolderWriter.check(options, format: name)
-    var folder = ModelFolderWriter(model, layout: name, options, metadata: "pt")
-    var report = ExportReport(format: name, fingerprint: model.scheme?.fingerprint)
-    let unrotated = try OnlineRotations.unrotated(model, format: name)
-    if let unrotated {
-      folder.plan = unrotated.plan
-      report.fingerprint = unrotated.plan?.scheme.fingerprint
-      report.notes.append(
-        "R4 was multiplied back into \(unrotated.weights.count) down_proj weights, in Float32")
-    }
-    let parameters = model.parameters
-    let states = Set(model.plan?.siteStatePaths ?? [])
-    let paths = parameters.paths.filter { !states.contains($0) }
-    let tensors = paths.map { unrotated?.weights[$0] ?? parameters[$0] }
-    let type = options.floatType ?? .narrowest(holding: tensors)
-    for (path, tensor) in zip(paths, tensors) {
-      let isExact = options.floatType == nil || type.holds(tensor)
-      report.add(
-        path, type.rawValue, byteCount: tensor.count * type.byteCount, trained: tensor,
-        stored: isExact ? nil : type.rounded(tensor))
-      folder.weights.add(path.name, tensor, as: type)
-    }
-    try report.check(options)
-    if report.isExact {
-      folder.plainWeights = paths.filter { folder.plan?.quantizer(at: $0) != nil }
-    } else if folder.plan != nil {
-      folder.plan = nil
-      report.notes.append("numbers are rounded to \(type.rawValue), so no grids are recorded")
-    }
-    if let plan = model.plan, plan.decisions.contains(where: { $0.shape == nil && $0.rule != nil })
-    {
-      report.notes.append("activations are left to the runtime, which does not quantize them")
-    }
-    report.files = try folder.write(to: destination, as: type)
-    return report
+    try refuseStorage(options)
+    var folder = try ModelFolderWriter(model, layout: name, options, metadata: "pt")
+    try folder.takeRotationsBack()
+    let paths = folder.paths
+    let type = options.floatType ?? .narrowest(holding: paths.map(folder.tensor))
+    for path in paths { folder.add(path, as: type) }
+    try folder.settle(rounding: "numbers", to: type)
+    folder.noteActivations(leftTo: "the runtime")
+    return try folder.write(to: destination, as: type)
   }
 
   public func read(from source: URL) throws -> ShippedModel { try ShippedModel(contentsOf: source) }

@@ -74,38 +74,46 @@ public struct Verification: Sendable, Codable {
   ///     only reads the bytes again.
   /// - Throws: ``ExportError``, `CheckpointError` and what reading either throws.
   public init(of source: URL, against reference: URL? = nil) throws {
-    let exporter = Exporters.recognizing(source)
-    let found = try exporter?.read(from: source) ?? ShippedModel(contentsOf: source)
+    try self.init(of: ReadBack(source), against: reference)
+  }
+
+  /// Compares what was read with a checkpoint.
+  /// - Parameter reference: as above.
+  /// - Throws: what reading the checkpoint throws.
+  public init(of copy: ReadBack, against reference: URL?) throws {
     let expected = try reference.map { try ShippedModel(at: Self.checkpoint(in: $0)) }
-    try self.init(
-      of: found, named: source.relativePath, format: exporter,
-      against: expected, named: reference?.relativePath)
+    try self.init(of: copy, against: expected, named: reference?.relativePath ?? "the model")
   }
 
-  /// Reads an export and compares it with the model it was written from.
-  /// - Throws: ``ExportError`` and what reading throws.
-  public init(of source: URL, against model: ShippedModel) throws {
-    let exporter = Exporters.recognizing(source)
-    let found = try exporter?.read(from: source) ?? ShippedModel(contentsOf: source)
-    try self.init(of: found, named: source.relativePath, format: exporter, against: model)
-  }
-
-  /// Compares a model that was read with the one that was written.
-  init(
-    of found: ShippedModel, named path: String, format exporter: (any CheckpointExporter)?,
-    against expected: ShippedModel?, named reference: String? = nil
+  /// Compares what was read with the model that was written.
+  ///
+  /// - Parameters:
+  ///   - reference: what the model is called in messages.
+  ///   - report: what the exporter said it wrote. A loss that it measured is expected, a larger one (by
+  ///     0.1 dB) is not; without a report every loss that the format does not have of itself is a
+  ///     failure.
+  /// - Throws: ``ExportError/malformed(file:place:expected:found:)`` when tensors are missing;
+  ///   `NumericFault` when a quantizer meets a value that is not finite.
+  public init(
+    of copy: ReadBack, against expected: ShippedModel? = nil,
+    named reference: String = "the model", report: ExportReport? = nil
   ) throws {
-    self.path = path
+    let (found, exporter) = (copy.model, copy.exporter)
+    path = copy.source.relativePath
     format = exporter?.name ?? "checkpoint"
-    against = expected.map { _ in reference ?? "the model" }
+    against = expected.map { _ in reference }
     fingerprint = found.scheme?.fingerprint
-    expectedFingerprint = expected?.scheme?.fingerprint
+    expectedFingerprint = report.map(\.fingerprint) ?? expected?.scheme?.fingerprint
     let promises = Dictionary(
       (expected ?? found).demands.compactMap { demand -> (ParameterPath, Fidelity)? in
         guard case .weight = demand, let exporter else { return nil }
         return (demand.path, exporter.fidelity(of: demand, ExportOptions()))
       }, uniquingKeysWith: { first, _ in first })
-    layers = try LayerComparison.layers(of: found, against: expected, promises)
+    let losses = Dictionary(
+      (report?.entries ?? []).map { ($0.path, $0.signalToNoise) },
+      uniquingKeysWith: { first, _ in first }
+    ).compactMapValues { $0 }
+    layers = try LayerComparison.layers(of: found, against: expected, promises, losses)
     let logits = try FixedInputs.logits(of: found)
     hasFiniteLogits = logits.elements.allSatisfy(\.isFinite)
     logitDifference = try expected.map { expected in

@@ -20,7 +20,7 @@ extension QuantizationPlan {
     var lines: [(name: String, numbers: [Int], text: String)] = []
     var places: [String: Int] = [:]
     for decision in decisions {
-      let (name, number) = Self.split(decision.path.name)
+      let (name, number) = decision.path.splitAtLayer
       let text = decision.rule?.summary ?? "float: \(decision.reason)"
       let extents = decision.shape.map { "  \($0)" } ?? ""
       let key = name + extents + "\n" + text
@@ -32,16 +32,19 @@ extension QuantizationPlan {
       }
     }
     let named = lines.map { line in
-      (line.name.replacing("#", with: Self.text(line.numbers)), line.text)
+      (ParameterPath.joined(line.name, line.numbers), line.text)
     }
     let width = named.map(\.0.count).max() ?? 0
     return named.map { name, text in
       name + String(repeating: " ", count: width - name.count + 2) + text
     }.joined(separator: "\n")
   }
+}
 
-  /// A path with its first number replaced by `#`, and the number.
-  private static func split(_ name: String) -> (String, Int?) {
+/// Runs of layers that differ only in their number.
+extension ParameterPath {
+  /// The name with its first number replaced by `#`, and the number.
+  package var splitAtLayer: (name: String, number: Int?) {
     var parts = name.split(separator: ".", omittingEmptySubsequences: false)
     guard let place = parts.firstIndex(where: { Int($0) != nil }), let number = Int(parts[place])
     else { return (name, nil) }
@@ -49,11 +52,15 @@ extension QuantizationPlan {
     return (parts.joined(separator: "."), number)
   }
 
-  private static func text(_ numbers: [Int]) -> String {
-    guard let first = numbers.first, let last = numbers.last, numbers.count > 1 else {
-      return numbers.first.map { "\($0)" } ?? ""
-    }
-    return numbers == Array(first...last)
-      ? "{\(first)…\(last)}" : "{" + numbers.map { "\($0)" }.joined(separator: ",") + "}"
+  /// A name that `splitAtLayer` gave with the numbers it came with: `model.layers.{0…7}.mlp`.
+  package static func joined(_ name: String, _ numbers: [Int]) -> String {
+    guard let first = numbers.first, let last = numbers.last else { return name }
+    let isRun = numbers == Array(first...max(first, last))
+    return name.replacing(
+      "#",
+      with: numbers.count == 1
+        ? "\(first)"
+        : isRun
+          ? "{\(first)…\(last)}" : "{" + numbers.map { "\($0)" }.joined(separator: ",") + "}")
   }
 }

@@ -94,28 +94,16 @@ public struct QuantizedTensor: EncodedElements {
 }
 
 extension QuantizedTensor {
-  /// Bytes of a packed row: codes follow one another from the low bit of each byte on, and a row of
-  /// the last axis starts a new byte.
-  static func packedRowBytes(columns: Int, bits: Int) -> Int { (columns * bits + 7) / 8 }
+  private static func packing(_ shape: Shape, _ format: any NumberFormat) -> BitRows {
+    BitRows(rows: shape.rows, columns: shape.columns, bits: format.bits)
+  }
 
-  /// The codes at `format.bits` bits each: the first code in the lowest bits of a row's first byte,
-  /// codes may cross bytes, rows of the last axis are padded with zeros to whole bytes.
+  /// The codes at `format.bits` bits each; every row of the last axis starts a new byte.
   public func packedCodes() -> [UInt8] {
-    let (rows, columns, bits) = (shape.rows, shape.columns, format.bits)
-    let width = Self.packedRowBytes(columns: columns, bits: bits)
-    var bytes = [UInt8](repeating: 0, count: rows * width)
-    withExtendedLifetime(codes) {
-      for row in 0..<rows {
-        var place = row * width * 8
-        for column in 0..<columns {
-          let code = UInt16(codePointer[row * columns + column]) << UInt16(place & 7)
-          bytes[place >> 3] |= UInt8(truncatingIfNeeded: code)
-          if code > 0xff { bytes[place >> 3 + 1] |= UInt8(code >> 8) }
-          place += bits
-        }
-      }
+    let mask = UInt8(truncatingIfNeeded: (1 << format.bits) - 1)
+    return withExtendedLifetime(codes) {
+      Self.packing(shape, format).packed(codePointer, by: (0..<256).map { UInt8($0) & mask })
     }
-    return bytes
   }
 
   /// Reads what `packedCodes` wrote.
@@ -124,23 +112,9 @@ extension QuantizedTensor {
     unpacking bytes: [UInt8], shape: Shape, format: any NumberFormat, granularity: Granularity,
     scaleFormat: ScaleFormat = .float32, scales: GroupScales
   ) {
-    let (rows, columns, bits) = (shape.rows, shape.columns, format.bits)
-    let width = Self.packedRowBytes(columns: columns, bits: bits)
-    precondition(
-      bytes.count == rows * width,
-      "QuantizedTensor: \(shape) of \(bits) bits takes \(rows * width) bytes, \(bytes.count) came")
     let codes = PooledBuffer(byteCount: shape.count)
-    let target = codes.pointer.assumingMemoryBound(to: UInt8.self)
-    let mask = UInt16((1 << bits) - 1)
-    for row in 0..<rows {
-      var place = row * width * 8
-      for column in 0..<columns {
-        var word = UInt16(bytes[place >> 3])
-        if place & 7 + bits > 8 { word |= UInt16(bytes[place >> 3 + 1]) << 8 }
-        target[row * columns + column] = UInt8(truncatingIfNeeded: word >> UInt16(place & 7) & mask)
-        place += bits
-      }
-    }
+    Self.packing(shape, format)
+      .unpack(bytes, into: codes.pointer.assumingMemoryBound(to: UInt8.self))
     self.init(
       shape: shape, format: format, granularity: granularity, scaleFormat: scaleFormat,
       codes: codes, scales: scales)

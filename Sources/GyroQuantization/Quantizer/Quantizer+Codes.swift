@@ -6,9 +6,17 @@ extension Quantizer {
   public func codes(of tensor: Tensor) -> QuantizedTensor? {
     if let known = tensor.encoded as? QuantizedTensor { return known }
     guard let grid = tensor.wholeGrid, hasIntegerGrid else { return nil }
-    let scales = GroupScales(scales: Tensor([grid.rows], elements: grid.scaleArray))
-    // A code times its scale, divided by the scale, is within one rounding of the code.
-    return try? quantized(tensor, with: scales)
+    let codes = PooledBuffer(byteCount: tensor.count)
+    let target = codes.pointer.assumingMemoryBound(to: UInt8.self)
+    let table = (0..<256).map { format.encode(Float(Int8(truncatingIfNeeded: $0))) }
+    withExtendedLifetime(grid) {
+      for place in 0..<tensor.count {
+        target[place] = table[Int(UInt8(bitPattern: grid.codePointer[place]))]
+      }
+    }
+    return QuantizedTensor(
+      shape: tensor.shape, format: format, granularity: granularity, scaleFormat: scaleFormat,
+      codes: codes, scales: GroupScales(scales: Tensor([grid.rows], elements: grid.scaleArray)))
   }
 
   /// A tensor that holds these codes, and what products run on: the same as in training.

@@ -57,12 +57,14 @@ struct ONNXFile {
         throw Self.malformed(url, "the value of \(key)", "JSON of a known form", "another text")
       }
     }
-    scheme = try value("gyro.scheme", QuantizationScheme.self)
-    if let scheme {
-      let stated = entries["gyro.fingerprint"].map { String(decoding: $0, as: UTF8.self) } ?? "none"
-      guard stated == scheme.fingerprint else {
-        throw QuantizationError.fingerprint(expected: scheme.fingerprint, got: stated)
+    do {
+      scheme = try entries["gyro.scheme"].map { text in
+        try SchemeRecord.scheme(
+          text,
+          fingerprint: entries["gyro.fingerprint"].map { String(decoding: $0, as: UTF8.self) })
       }
+    } catch is DecodingError {
+      throw Self.malformed(url, "the value of gyro.scheme", "a scheme in JSON", "another text")
     }
     states = try value("gyro.states", [String: [UInt32]].self) ?? [:]
     weights = try value("gyro.weights", [String: ONNXMetadata.Grid].self) ?? [:]
