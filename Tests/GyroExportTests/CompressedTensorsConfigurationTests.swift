@@ -19,9 +19,7 @@ struct CompressedTensorsConfigurationTests {
     let (model, parameters) = Llama.initialized(shape, seed: 1)
     let shipped = try ShippedModel(
       LanguageModel(model: model, parameters: parameters, scheme: scheme))
-    let folder = try ModelFolderWriter(
-      shipped, layout: CompressedTensorsExporter.name, ExportOptions(), metadata: "pt")
-    return try #require(CompressedDraft(folder).configuration).json
+    return try #require(CompressedDraft(shipped, ExportOptions()).configuration).json
   }
 
   private func text(_ value: Any) throws -> String {

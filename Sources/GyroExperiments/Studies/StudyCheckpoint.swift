@@ -66,7 +66,7 @@ extension StudyCheckpoint {
       return Measure(figure: "accuracy", isHigherBetter: true) { parameters in
         let hits = batches.reduce(0) { hits, batch in
           let logits = image.model(Variable(constant: batch.images), ForwardPass(parameters))
-          return hits + Self.hits(logits.value, batch.labels)
+          return hits + logits.value.hits(batch.labels)
         }
         return Double(hits) / Double(size)
       }
@@ -122,16 +122,5 @@ extension StudyCheckpoint {
       language.model, language.parameters, tokens: tokens, length: length + 1, seed: seed,
       progress: progress)
     return SampledWindows(texts, length: length).sequential(size: 16)
-  }
-
-  /// How many rows of `[images, classes]` are largest at their label.
-  private static func hits(_ logits: Tensor, _ labels: [Int32]) -> Int {
-    let columns = logits.shape.columns
-    return logits.withElements { pointer in
-      labels.enumerated().count { row, label in
-        let scores = UnsafeBufferPointer(start: pointer + row * columns, count: columns)
-        return scores.indices.max { scores[$0] < scores[$1] } == Int(label)
-      }
-    }
   }
 }

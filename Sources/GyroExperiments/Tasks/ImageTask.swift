@@ -55,7 +55,7 @@ struct ImageTask: ExperimentTask {
       let pass = arithmetic.pass(parameters)
       let logits = model.model(Variable(constant: batch.images), pass)
       if let fault = pass.fault { throw fault }
-      correct += Self.hits(logits.value, batch.labels)
+      correct += logits.value.hits(batch.labels)
       let size = Double(batch.labels.count)
       loss += Double(logits.crossEntropy(targets: batch.labels).value.item) * size
       if let wanted = arithmetic.wanted({ model.model(Variable(constant: batch.images), $0) }) {
@@ -70,17 +70,6 @@ struct ImageTask: ExperimentTask {
     ]
     if arithmetic.teacher != nil { figures["divergence"] = divergence / Double(seen) }
     return figures
-  }
-
-  /// How many rows of `[images, classes]` are largest at their label.
-  private static func hits(_ logits: Tensor, _ labels: [Int32]) -> Int {
-    let columns = logits.shape.columns
-    return logits.withElements { pointer in
-      labels.enumerated().count { row, label in
-        let scores = UnsafeBufferPointer(start: pointer + row * columns, count: columns)
-        return scores.indices.max { scores[$0] < scores[$1] } == Int(label)
-      }
-    }
   }
 
   private func checked(_ set: ImageSet?, _ name: String) throws -> ImageSet {
@@ -123,5 +112,18 @@ struct ImageTask: ExperimentTask {
 
   func read(_ folder: URL) throws -> ParameterStore {
     try ImageModel(contentsOf: folder).parameters
+  }
+}
+
+extension Tensor {
+  /// How many rows of `[images, classes]` are largest at their label.
+  func hits(_ labels: [Int32]) -> Int {
+    let columns = shape.columns
+    return withElements { pointer in
+      labels.enumerated().count { row, label in
+        let scores = UnsafeBufferPointer(start: pointer + row * columns, count: columns)
+        return scores.indices.max { scores[$0] < scores[$1] } == Int(label)
+      }
+    }
   }
 }

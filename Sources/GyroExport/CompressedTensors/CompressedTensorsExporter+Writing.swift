@@ -10,7 +10,7 @@ extension CompressedTensorsExporter {
   ) throws -> ExportReport {
     try refuseStorage(options)
     var folder = try ModelFolderWriter(model, layout: name, options, metadata: "pt")
-    let draft = try CompressedDraft(folder)
+    let draft = try CompressedDraft(model, options)
     try draft.add(to: &folder)
     try folder.report.check(options)
     if let configuration = draft.configuration?.json {
@@ -36,14 +36,15 @@ struct CompressedDraft {
   private(set) var scaleType = ScalarType.float32
 
   /// - Throws: ``ExportError``.
-  init(_ folder: ModelFolderWriter) throws {
-    (model, options) = (folder.model, folder.options)
+  init(_ model: ShippedModel, _ options: ExportOptions) throws {
     guard let language = model.language else {
       throw ExportError.impossible(
         format: CompressedTensorsExporter.name, path: "config.json", what: "an image classifier",
         because: "the layout is for language models", instead: "Export to 'onnx'.")
     }
+    self.model = model
     self.language = language
+    self.options = options
     let parameters = model.parameters
     let draft = try CompressedModules(model.plan, parameters, storage: options.storage)
     modules =
@@ -61,7 +62,7 @@ struct CompressedDraft {
       ? nil
       : try CompressedConfiguration(
         modules, ignoring: ignored, cache: cache.arguments, transforms: transforms.json)
-    chooseTypes(folder.paths)
+    chooseTypes()
   }
 
   /// The weights that lie in the file as codes.
@@ -70,7 +71,7 @@ struct CompressedDraft {
   }
 
   /// Scales count: transformers rounds them to the type of the model.
-  private mutating func chooseTypes(_ paths: [ParameterPath]) {
+  private mutating func chooseTypes() {
     let parameters = model.parameters
     func scales(_ isIncluded: (CompressedFormat) -> Bool) -> [Tensor] {
       modules.modules.compactMap { module in
@@ -82,7 +83,7 @@ struct CompressedDraft {
       }
     }
     let coded = coded
-    let plain = paths.filter { !coded.contains($0) }
+    let plain = model.tensorPaths.filter { !coded.contains($0) }
     let numbers = scales { [.packed, .integers, .floats].contains($0) } + inputScales
     floatType =
       options.floatType ?? .narrowest(holding: plain.map { parameters[$0] } + numbers)
@@ -103,7 +104,7 @@ struct CompressedDraft {
     let layers = Dictionary(
       modules.modules.map { ($0.weight, $0) }, uniquingKeysWith: { first, _ in first })
     var levels: [String: String] = [:]
-    for path in folder.paths {
+    for path in model.tensorPaths {
       let value = folder.tensor(path)
       guard let module = layers[path], module.layout != nil else {
         folder.add(path, as: floatType)

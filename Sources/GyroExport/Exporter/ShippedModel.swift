@@ -66,6 +66,13 @@ public struct ShippedModel: Sendable {
     }
   }
 
+  /// Weights, tables, gains and offsets in the model's order: all but what quantizers of activations
+  /// keep.
+  var tensorPaths: [ParameterPath] {
+    let states = Set(plan?.siteStatePaths ?? [])
+    return parameters.paths.filter { !states.contains($0) }
+  }
+
   public var scheme: QuantizationScheme? { plan?.scheme }
 
   /// The language model, when this is one.

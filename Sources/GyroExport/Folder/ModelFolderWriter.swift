@@ -45,12 +45,6 @@ struct ModelFolderWriter {
 
   // MARK: Tensors
 
-  /// The model's tensors in its order, without what quantizers of activations keep.
-  var paths: [ParameterPath] {
-    let states = Set(model.plan?.siteStatePaths ?? [])
-    return model.parameters.paths.filter { !states.contains($0) }
-  }
-
   /// A tensor as it goes into the file.
   func tensor(_ path: ParameterPath) -> Tensor { unrotated[path] ?? model.parameters[path] }
 

@@ -39,8 +39,7 @@ struct GGUFTensors {
   /// Adds every tensor of the model.
   mutating func add(to writer: inout GGUFWriter) throws {
     let parameters = model.parameters
-    let states = Set(model.plan?.siteStatePaths ?? [])
-    let paths = parameters.paths.filter { !states.contains($0) }
+    let paths = model.tensorPaths
     let floats = paths.filter { parameters[$0].shape.rank > 1 && !hasCodes($0) }
     let type = options.floatType ?? .narrowest(holding: floats.lazy.map { parameters[$0] })
     for path in paths {

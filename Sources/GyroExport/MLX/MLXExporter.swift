@@ -78,7 +78,7 @@ public struct MLXExporter: CheckpointExporter {
     try folder.takeRotationsBack()
     var coded: [MLXWeight] = []
     var plain: [ParameterPath] = []
-    for path in folder.paths {
+    for path in model.tensorPaths {
       if let weight = MLXWeight(path, folder.tensor(path), model.plan?.quantizer(at: path)) {
         coded.append(weight)
       } else {

@@ -35,7 +35,7 @@ public struct PlainExporter: CheckpointExporter {
     try refuseStorage(options)
     var folder = try ModelFolderWriter(model, layout: name, options, metadata: "pt")
     try folder.takeRotationsBack()
-    let paths = folder.paths
+    let paths = model.tensorPaths
     let type = options.floatType ?? .narrowest(holding: paths.map(folder.tensor))
     for path in paths { folder.add(path, as: type) }
     try folder.settle(rounding: "numbers", to: type)

@@ -16,20 +16,9 @@ public struct FormatConversion: Sendable, Hashable {
   ) -> RoundingError {
     let firstScale = firstClip / first.largest
     let secondScale = secondClip / second.largest
-    var (squares, products) = (0.0, 0.0)
-    var below = PartialMoments(mass: 0, mean: 0)
-    for (index, level) in first.levels.enumerated() {
-      let end = index < first.thresholds.count ? first.thresholds[index] * firstScale : .infinity
-      let next = density.moments(below: end)
-      let cell = next - below
-      let value = second.nearest(to: level * firstScale / secondScale) * secondScale
-      squares += value * value * cell.mass
-      products += value * cell.mean
-      below = next
+    return first.error(on: density, scale: firstScale) { level in
+      second.nearest(to: level * firstScale / secondScale) * secondScale
     }
-    let power = density.secondMoment
-    return RoundingError(
-      noise: max(power + squares - 2 * products, 0), correlation: products - power, power: power)
   }
 
   /// What converting costs on a density, each grid at the clip value that suits the density best.

@@ -39,13 +39,20 @@ public struct ScalarGrid: Sendable, Hashable {
   /// clipped included: cell by cell, `∫ (x − g)² p = E x² + Σ (g² P − 2 g M)` with the mass P and
   /// the mean M of g's cell (2208.09225, appendix A).
   public func error(on density: some Density, scale: Double) -> RoundingError {
+    error(on: density, scale: scale) { $0 * scale }
+  }
+
+  /// The same when a level stands for some other value in the end.
+  func error(
+    on density: some Density, scale: Double, value: (_ level: Double) -> Double
+  ) -> RoundingError {
     var (squares, products) = (0.0, 0.0)
     var below = PartialMoments(mass: 0, mean: 0)
     for (index, level) in levels.enumerated() {
       let end = index < thresholds.count ? thresholds[index] * scale : .infinity
       let next = density.moments(below: end)
       let cell = next - below
-      let value = level * scale
+      let value = value(level)
       squares += value * value * cell.mass
       products += value * cell.mean
       below = next

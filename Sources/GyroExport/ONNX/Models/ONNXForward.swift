@@ -24,11 +24,10 @@ struct ONNXForward {
   init(_ model: ShippedModel, _ options: ExportOptions) throws(ExportError) {
     self.model = model
     parameters = model.parameters
-    let states = Set(model.plan?.siteStatePaths ?? [])
     var codes: [ParameterPath: QuantizedTensor] = [:]
     for path in parameters.paths { codes[path] = model.codes(at: path) }
     self.codes = codes
-    let dense = parameters.paths.filter { !states.contains($0) && codes[$0] == nil }
+    let dense = model.tensorPaths.filter { codes[$0] == nil }
     floats = try ONNXFloats(options.floatType, for: dense.map { model.parameters[$0] })
     report = ExportReport(format: ONNXExporter.format, fingerprint: model.scheme?.fingerprint)
   }
