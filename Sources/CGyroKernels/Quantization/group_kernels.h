@@ -12,6 +12,17 @@
   _Pragma("clang loop vectorize(assume_safety) vectorize_width(16) interleave_count(1)")       \
       _Pragma("clang loop unroll(disable)")
 
+/// Whether the scale of the whole tensor follows from the ranges of all groups.
+GYRO_INLINE int gyro_finds_tensor_scale(const gyro_group_quantizer *quantizer) {
+  return quantizer->scale_format == GYRO_SCALE_E4M3 && !(quantizer->tensor_scale > 0);
+}
+
+/// The scale of the whole tensor as far as it is known before its ranges: the given one, or 1.
+GYRO_INLINE float gyro_given_tensor_scale(const gyro_group_quantizer *quantizer) {
+  int is_given = quantizer->scale_format == GYRO_SCALE_E4M3 && quantizer->tensor_scale > 0;
+  return is_given ? quantizer->tensor_scale : 1;
+}
+
 /// ranges[g] = the largest magnitude of group g; infinite or NaN if the group holds such a value.
 void gyro_run_magnitudes(const float *source, int64_t groups, int64_t length, float *ranges);
 

@@ -172,7 +172,7 @@ static int64_t status(Job *job) {
 static int64_t run(Job *job) {
   int64_t minimum = 1 + thread_elements / (job->length + 1);
   int is_long = job->length >= 2 * thread_elements && job->groups < 4 * gyro_thread_count();
-  int has_two_levels = job->is_dynamic && job->quantizer->scale_format == GYRO_SCALE_E4M3;
+  int has_two_levels = job->is_dynamic && gyro_finds_tensor_scale(job->quantizer);
   if (is_long) {
     find_long_ranges(job);
     if (!atomic_load(&job->not_finite) && has_two_levels)
@@ -214,7 +214,7 @@ int64_t gyro_quantize_groups(const gyro_group_quantizer *quantizer, const float 
       .length = length,
       .scales = scales,
       .zero_points = zero_points,
-      .tensor_scale = is_dynamic ? 1 : *tensor_scale,
+      .tensor_scale = is_dynamic ? gyro_given_tensor_scale(quantizer) : *tensor_scale,
       .output_kind = output_kind,
       .output = output,
       .is_dynamic = is_dynamic,

@@ -90,9 +90,12 @@ int64_t gyro_reference_quantize_groups(const gyro_group_quantizer *quantizer, co
     if (isnan(range)) return group + 1;
     whole = fmaxf(whole, range);
   }
-  if (is_dynamic)
-    *tensor_scale =
-        quantizer->scale_format == GYRO_SCALE_E4M3 ? gyro_tensor_scale(whole, span) : 1;
+  if (is_dynamic) {
+    *tensor_scale = 1;
+    if (quantizer->scale_format == GYRO_SCALE_E4M3)
+      *tensor_scale = quantizer->tensor_scale > 0 ? quantizer->tensor_scale
+                                                  : gyro_tensor_scale(whole, span);
+  }
   for (int64_t group = 0; group < groups; group++) {
     const float *x = source + group * length;
     if (is_dynamic) {

@@ -128,7 +128,7 @@ static void groups_part(void *context, int64_t begin, int64_t end, int thread) {
       continue;
     }
     if (job->is_dynamic) {
-      gyro_run_scales(job->quantizer, 1, groups, scales, lows);
+      gyro_run_scales(job->quantizer, job->tensor_scale, groups, scales, lows);
       bad = gyro_first_not_finite(scales, groups);
       if (bad >= 0) {
         note(&job->too_large, group + bad);
@@ -173,14 +173,14 @@ int64_t gyro_quantize_units(const gyro_group_quantizer *quantizer, const float *
   if (groups == 0 || length == 0) return 0;
   // A group for all threads, or a scale of the whole tensor, needs all ranges first.
   int is_long = length >= 2 * thread_elements && groups < 4 * gyro_thread_count();
-  if (is_long || (is_dynamic && quantizer->scale_format == GYRO_SCALE_E4M3)) {
+  if (is_long || (is_dynamic && gyro_finds_tensor_scale(quantizer))) {
     int64_t status = gyro_quantize_groups(quantizer, source, groups, length, is_dynamic, scales,
                                           zero_points, tensor_scale, GYRO_OUTPUT_VALUES, 0);
     if (status) return status;
     job.tensor_scale = *tensor_scale;
     gyro_parallel_for(groups * length, thread_elements, project_part, &job);
   } else {
-    if (is_dynamic) *tensor_scale = 1;
+    if (is_dynamic) *tensor_scale = gyro_given_tensor_scale(quantizer);
     job.tensor_scale = *tensor_scale;
     gyro_parallel_for(groups, 1 + thread_elements / (length + 1), groups_part, &job);
   }

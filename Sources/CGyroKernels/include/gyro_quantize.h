@@ -40,6 +40,9 @@ typedef struct {
   int32_t is_asymmetric;
   /// What a group's range is divided by: the format's largest number, or 2^bits - 1 if asymmetric.
   float span;
+  /// Under GYRO_SCALE_E4M3, the scale of the whole tensor where it is given, e.g. because several
+  /// tensors share it; groups that reach beyond saturate. 0 where it follows from the tensor.
+  float tensor_scale;
 } gyro_group_quantizer;
 
 /// The width of a range, low <= 0 <= high; never infinite.

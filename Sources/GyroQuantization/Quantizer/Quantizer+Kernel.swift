@@ -42,36 +42,37 @@ extension Quantizer {
     }
     let status = format.withKernelFormat { format in
       source.withElements { elements in
-        withScalePointers(&scales) { pointer, zeroPoints, tensorScale in
+        withScalePointers(&scales) { pointer, zeroPoints, whole in
           var job = gyro_group_quantizer()
           job.format = format.pointee
           job.scale_format = scaleFormat.kernelCode
           job.is_asymmetric = isSymmetric ? 0 : 1
           job.span = span
+          job.tensor_scale = tensorScale ?? 0
           let (groups, length) = (Int64(layout.groups), Int64(layout.length))
           if work == .scales {
             return gyro_group_scales(
-              &job, elements, groups, length, pointer, zeroPoints, tensorScale)
+              &job, elements, groups, length, pointer, zeroPoints, whole)
           }
           let isDynamic: Int32 = work == .scalesAndProjection ? 1 : 0
           switch output {
           case .nothing: return 0
           case .values(let values):
             return gyro_quantize_groups(
-              &job, elements, groups, length, isDynamic, pointer, zeroPoints, tensorScale,
+              &job, elements, groups, length, isDynamic, pointer, zeroPoints, whole,
               Int32(GYRO_OUTPUT_VALUES), values)
           case .codes(let codes):
             return gyro_quantize_groups(
-              &job, elements, groups, length, isDynamic, pointer, zeroPoints, tensorScale,
+              &job, elements, groups, length, isDynamic, pointer, zeroPoints, whole,
               Int32(GYRO_OUTPUT_CODES), codes)
           case .signed(let codes):
             return gyro_quantize_groups(
-              &job, elements, groups, length, isDynamic, pointer, zeroPoints, tensorScale,
+              &job, elements, groups, length, isDynamic, pointer, zeroPoints, whole,
               Int32(GYRO_OUTPUT_SIGNED), codes)
           case .units(let units, let isScaled, let isExact):
             return gyro_quantize_units(
               &job, elements, groups, length, isDynamic, isScaled ? 1 : 0, pointer, zeroPoints,
-              tensorScale, units, isExact)
+              whole, units, isExact)
           }
         }
       }

@@ -16,6 +16,9 @@ public struct Quantizer: Sendable {
   public let scaleFormat: ScaleFormat
   /// Whether zero is in the middle; if not, codes are `0 … 2^bits − 1` around a zero point.
   public let isSymmetric: Bool
+  /// Under `ScaleFormat.e4m3`, the tensor's scale where it is given, because several tensors share
+  /// it; groups that reach beyond saturate. nil where it follows from the tensor alone.
+  public private(set) var tensorScale: Float?
 
   /// - Throws: `QuantizationError.asymmetric` when the format has no room for a zero point.
   public init(
@@ -27,6 +30,13 @@ public struct Quantizer: Sendable {
     self.granularity = granularity
     self.scaleFormat = scaleFormat
     self.isSymmetric = isSymmetric
+  }
+
+  /// The same with the scale of the tensor given; nil lets it follow from the tensor.
+  package func sharing(tensorScale: Float?) -> Quantizer {
+    var result = self
+    result.tensorScale = tensorScale
+    return result
   }
 
   /// The number that a group's range is divided by to get its scale.
@@ -69,7 +79,8 @@ public struct Quantizer: Sendable {
       let low = min(range.lowerBound, 0), high = max(range.upperBound, 0)
       return isSymmetric ? max(-low, high) : kernelWidth(low, high)
     }
-    let tensorScale = scaleFormat == .e4m3 ? kernelTensorScale(reach.max() ?? 0) : 1
+    let tensorScale =
+      scaleFormat == .e4m3 ? self.tensorScale ?? kernelTensorScale(reach.max() ?? 0) : 1
     let scales = reach.map { min(kernelScale($0, tensorScale), scaleFormat.largest) }
     let count: Shape = [ranges.count]
     let zeroPoints =
@@ -79,6 +90,17 @@ public struct Quantizer: Sendable {
     return GroupScales(
       scales: Tensor(count, elements: scales),
       zeroPoints: zeroPoints.map { Tensor(count, elements: $0) }, tensorScale: tensorScale)
+  }
+
+  /// The scale of the whole tensor, under scales of two levels that cover the data; nil for a tensor
+  /// of zeros, which can do with any. Not finite where the tensor is not.
+  func tensorScale(covering x: Tensor) -> Float? {
+    if isSymmetric {
+      let reach = x.maximumMagnitude
+      return reach == 0 ? nil : kernelTensorScale(reach)
+    }
+    guard x.maximumMagnitude != 0 else { return nil }
+    return (try? scales(covering: x))?.tensorScale
   }
 
   // MARK: Projection

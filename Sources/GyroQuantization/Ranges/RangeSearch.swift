@@ -26,7 +26,8 @@ struct RangeSearch {
     settings.quantizer.scale_format = scaleFormat.kernelCode
     settings.quantizer.is_asymmetric = quantizer.isSymmetric ? 0 : 1
     settings.quantizer.span = quantizer.span
-    settings.tensor_scale = tensorReach.map(quantizer.kernelTensorScale) ?? 1
+    settings.tensor_scale =
+      tensorReach.map { quantizer.tensorScale ?? quantizer.kernelTensorScale($0) } ?? 1
     settings.error = Int32(GYRO_ERROR_SQUARE)
     settings.order = Int32(GYRO_SEARCH_GRID)
     settings.ends = Int32(inPlane ? GYRO_ENDS_IN_PLANE : GYRO_ENDS_IN_TURN)

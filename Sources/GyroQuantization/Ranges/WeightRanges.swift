@@ -49,12 +49,30 @@ public enum WeightRanges {
     }
   }
 
+  /// The scale that a tensor alone would have under scales of two levels; nil for one of zeros, which
+  /// can do with any.
+  /// - Throws: as `ranges` does.
+  static func tensorScale(
+    of tensor: Tensor, quantizer: Quantizer, method: RangeMethod, site: String
+  ) throws(RangeError) -> Float? {
+    // A search leaves the furthest group its own range.
+    let method =
+      switch method {
+      case .meanSquare, .clipSearch: RangeMethod.minMax
+      default: method
+      }
+    let ranges = try ranges(of: tensor, quantizer: quantizer, method: method, site: site)
+    let reach = ranges.map { quantizer.reach(of: $0) }.max() ?? 0
+    return reach > 0 ? quantizer.kernelTensorScale(reach) : nil
+  }
+
   /// Where scales are stored in two levels, the group that reaches furthest keeps its own range:
-  /// the tensor's scale follows from it, and all others are rounded in units of that.
+  /// the tensor's scale follows from it, and all others are rounded in units of that. Where another
+  /// tensor reaches further and the scale is shared, every group is free.
   private static func searched(
     _ x: Tensor, _ layout: GroupLayout, _ method: RangeMethod, _ quantizer: Quantizer
   ) -> [ClosedRange<Float>] {
-    guard quantizer.scaleFormat == .e4m3, layout.groups > 1 else {
+    guard quantizer.scaleFormat == .e4m3, layout.groups > 1 || quantizer.tensorScale != nil else {
       return RangeSearch(method, quantizer, inPlane: false).ranges(x, groups: layout.groups)
     }
     let data = extremes(x, layout)
@@ -63,7 +81,9 @@ public enum WeightRanges {
     let search = RangeSearch(
       method, quantizer, tensorReach: reaches[furthest], inPlane: false)
     var result = search.ranges(x, groups: layout.groups)
-    result[furthest] = data[furthest]
+    if quantizer.kernelTensorScale(reaches[furthest]) >= quantizer.tensorScale ?? 0 {
+      result[furthest] = data[furthest]
+    }
     return result
   }
 
