@@ -165,6 +165,12 @@ public final class ForwardPass {
   /// A buffer's value, e.g. a running mean.
   public func buffer(_ path: ParameterPath) -> Tensor { parameters[path] }
 
+  /// What the store holds at a path, without instrumentation or gradient; nil when it holds nothing
+  /// there.
+  public func value(at path: ParameterPath) -> Tensor? {
+    parameters.contains(path) ? parameters[path] : nil
+  }
+
   /// An activation as the next layer sees it.
   public func callAsFunction(_ activation: Variable, at site: Site) -> Variable {
     instrumentation.activation(activation, at: site, self)

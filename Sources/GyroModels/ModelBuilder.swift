@@ -76,6 +76,11 @@ public final class ModelBuilder {
     return site
   }
 
+  /// Says that runtimes put the weights of these layers, which read one input, into one matrix.
+  public func fuse(_ layers: Linear...) {
+    shared.store.declare(fusion: layers.map(\.weight.path))
+  }
+
   /// The path of this scope.
   public var path: ParameterPath { scope }
 

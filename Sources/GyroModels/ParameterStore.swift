@@ -53,6 +53,9 @@ public struct ParameterStore: Sendable {
   /// The activation sites of the model, in order of declaration.
   public private(set) var sites: [Site] = []
 
+  /// Weights that read one input, and that runtimes put into one matrix: q, k and v; gate and up.
+  public private(set) var fusions: [[ParameterPath]] = []
+
   public init() {}
 
   /// Declares a tensor under a new path; a path already taken traps.
@@ -74,6 +77,9 @@ public struct ParameterStore: Sendable {
 
   /// Declares an activation site.
   public mutating func declare(_ site: Site) { sites.append(site) }
+
+  /// Declares that runtimes put some weights into one matrix.
+  public mutating func declare(fusion weights: [ParameterPath]) { fusions.append(weights) }
 
   /// Whether a path is declared.
   public func contains(_ path: ParameterPath) -> Bool { entries[path] != nil }

@@ -113,6 +113,32 @@ private final class Witness: Instrumentation {
     }
   }
 
+  @Test(arguments: [
+    QuantizationRule(format: "nvfp4"), QuantizationRule(format: "nvfp4", range: .clipSearch),
+    QuantizationRule(format: "nvfp4", isDynamic: false),
+  ]) func fusedWeightsShareTheScaleOfTheTensor(_ rule: QuantizationRule) throws {
+    let variants = [
+      (GPTQ(), CalibrationOptions(activations: .float)),
+      (GPTQ(ordersByActivation: true), CalibrationOptions(activations: .quantized)),
+      (GPTQ(), CalibrationOptions(activations: .quantized, correctsInputs: true)),
+    ]
+    for (gptq, options) in variants {
+      let (outcome, plan, float) = try rounded(
+        scheme(rule, activations: QuantizationRule(format: "nvfp4")), gptq, options)
+      for fused in float.fusions {
+        let scales = fused.map {
+          (outcome.parameters[$0].encoded as! QuantizedTensor).scales.tensorScale
+        }
+        #expect(Set(scales).count == 1, "\(fused[0]): \(scales)")
+        let quantizer = try #require(plan.quantizer(at: fused[0]))
+        let own = try fused.map { try quantizer.scales(covering: float[$0]).tensorScale }
+        #expect(Set(own).count == fused.count)
+        // Weights that make up for the error of their inputs reach elsewhere.
+        if !options.correctsInputs { #expect(scales[0] == own.max()) }
+      }
+    }
+  }
+
   @Test func weightsComeInTheOrderOfTheComputation() throws {
     let (outcome, _, _) = try rounded(scheme(int3))
     let block = [

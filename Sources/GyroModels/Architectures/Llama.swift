@@ -157,6 +157,7 @@ struct LlamaFeedForward: Module {
     up = Linear(
       build.scoped("up_proj"), from: width, to: inner, bias: bias, initializer: deviation,
       sharing: input)
+    build.fuse(gate, up)
     down = Linear(
       build.scoped("down_proj"), from: inner, to: width, bias: bias, initializer: deviation)
   }

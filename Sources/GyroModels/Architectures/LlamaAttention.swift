@@ -36,6 +36,7 @@ struct LlamaAttention: Module {
     query = projection("q_proj", to: configuration.heads * configuration.headSize)
     key = projection("k_proj", to: configuration.keyValueHeads * configuration.headSize)
     value = projection("v_proj", to: configuration.keyValueHeads * configuration.headSize)
+    build.fuse(query, key, value)
     output = Linear(
       build.scoped("o_proj"), from: configuration.heads * configuration.headSize, to: width,
       bias: configuration.outputBias, initializer: deviation)

@@ -44,14 +44,23 @@ struct LayerRounding {
       watching: moments)
   }
 
-  /// Rounds the weights of a group.
+  /// Rounds the weights of a group. Those that share the scale of the tensor get it from all of them
+  /// as they are before the first is rounded.
   mutating func round(
     _ group: WeightInputs.Group, _ capture: InputCapture,
     _ progress: (CalibrationProgress) throws -> Void
   ) throws {
     let moments = try capture.moments(at: group.site.path)
+    var pending = parameters
+    if let cross = moments.cross {
+      for weight in group.weights {
+        let hessian = moments.hessians[InputMoments.Form(weight, geometry[weight.path])]![0]
+        pending[weight.path] = try cross.corrected(
+          parameters[weight.path], hessian, damping: gptq.damping, at: weight.path)
+      }
+    }
     for weight in group.weights {
-      try round(weight, moments)
+      try round(weight, pending, moments)
       try progress(
         CalibrationProgress(
           path: weight.path, weights: layers.count, allWeights: inputs.count,
@@ -59,15 +68,13 @@ struct LayerRounding {
     }
   }
 
+  /// Rounds one weight of those that wait.
   private mutating func round(
-    _ weight: Parameter, _ moments: InputMoments
+    _ weight: Parameter, _ pending: ParameterStore, _ moments: InputMoments
   ) throws(PostTrainingError) {
-    let path = weight.path, original = parameters[path]
+    let path = weight.path, value = pending[path]
     let hessians = moments.hessians[InputMoments.Form(weight, geometry[path])]!
-    let start = try start(of: path, original)
-    let value =
-      try moments.cross?.corrected(original, hessians[0], damping: gptq.damping, at: path)
-      ?? original
+    let start = try start(of: path, parameters[path], pending)
     let rounded = try gptq.quantized(
       value, hessians: hessians, quantizer: start.quantizer,
       scales: start.isFixed ? start.codes.scales : nil, range: start.range, at: path)
@@ -117,8 +124,10 @@ struct LayerRounding {
     var range = RangeMethod.minMax
   }
 
-  private func start(of path: ParameterPath, _ value: Tensor) throws(PostTrainingError) -> Start {
-    let rule = rules[path]!, quantizer = plan.quantizer(at: path)!
+  private func start(
+    of path: ParameterPath, _ value: Tensor, _ pending: ParameterStore
+  ) throws(PostTrainingError) -> Start {
+    let rule = rules[path]!, quantizer = plan.quantizer(at: path, in: pending)!
     let estimator: any GradientEstimator
     do throws(QuantizationError) {
       estimator = try GradientEstimators.named(rule.estimator)
@@ -134,7 +143,7 @@ struct LayerRounding {
       parameters.contains(ParameterPath("\(path.name)_\($0)"))
     }
     if rule.isDynamic || isKept {
-      return try planned(path, isFixed: isKept)
+      return try planned(path, isFixed: isKept, tensorScale: quantizer.tensorScale)
     }
     do throws(RangeError) {
       let ranges = try WeightRanges.ranges(
@@ -149,7 +158,7 @@ struct LayerRounding {
 
   /// The codes that the plan itself gives a weight.
   private func planned(
-    _ path: ParameterPath, isFixed: Bool
+    _ path: ParameterPath, isFixed: Bool, tensorScale: Float?
   ) throws(PostTrainingError) -> Start {
     do {
       guard let codes = try plan.codes(of: path, in: parameters, step: .max) else {
@@ -159,7 +168,8 @@ struct LayerRounding {
       }
       let quantizer = try Quantizer(
         codes.format, codes.granularity, scaleFormat: codes.scaleFormat,
-        isSymmetric: codes.isSymmetric)
+        isSymmetric: codes.isSymmetric
+      ).sharing(tensorScale: tensorScale)
       return Start(quantizer: quantizer, codes: codes, isFixed: isFixed)
     } catch let fault as NumericFault {
       throw PostTrainingError(fault)

@@ -106,9 +106,10 @@ struct ColumnScales {
   }
 
   /// Under scales of two levels, the strip with more rows that reach as far as the whole weight, so
-  /// that the tensor's scale follows from them; values that have grown beyond saturate.
+  /// that the tensor's scale follows from them; values that have grown beyond saturate. A scale that
+  /// is given needs no witness.
   private func witnessed(_ slice: Tensor) -> Tensor {
-    guard quantizer.scaleFormat == .e4m3 else { return slice }
+    guard quantizer.scaleFormat == .e4m3, quantizer.tensorScale == nil else { return slice }
     var extra = 1
     if case .block(let rows, _) = quantizer.granularity { extra = rows }
     var witness = Tensor.zeros([extra, width])

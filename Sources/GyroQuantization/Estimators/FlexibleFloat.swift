@@ -77,6 +77,10 @@ public struct FlexibleFloat: GradientEstimator {
     }
   }
 
+  public func tensorScale(
+    of x: Tensor, _ quantizer: Quantizer, _ state: [String: Tensor]
+  ) -> Float? { scales(quantizer, state)?.tensorScale }
+
   public func quantized(
     _ x: Tensor, _ quantizer: Quantizer, _ state: [String: Tensor]
   ) throws(NotFiniteRow) -> QuantizedTensor {
@@ -94,6 +98,7 @@ extension Quantizer {
   func with(_ format: any NumberFormat) -> Quantizer {
     do throws(QuantizationError) {
       return try Quantizer(format, granularity, scaleFormat: scaleFormat)
+        .sharing(tensorScale: tensorScale)
     } catch {
       preconditionFailure("Quantizer: \(error)")
     }

@@ -50,6 +50,13 @@ public protocol GradientEstimator: Hashable, Sendable {
   /// The scales in use under these states; nil where they follow the data.
   func scales(_ quantizer: Quantizer, _ state: [String: Tensor]) -> GroupScales?
 
+  /// The scale of the whole tensor that a weight alone would have under scales of two levels
+  /// (`ScaleFormat.e4m3`): what weights share that runtimes fuse. nil where it does not follow from
+  /// the weight and the states: because it was found once and is kept, or is always the same.
+  func tensorScale(
+    of x: Tensor, _ quantizer: Quantizer, _ state: [String: Tensor]
+  ) -> Float?
+
   /// To be called after an optimizer step: puts learned ranges back where they mean something.
   func constrain(_ state: inout [String: Tensor])
 
@@ -76,6 +83,10 @@ extension GradientEstimator {
   ) throws(QuantizationError) -> [EstimatorState] { [] }
 
   public func scales(_ quantizer: Quantizer, _ state: [String: Tensor]) -> GroupScales? { nil }
+
+  public func tensorScale(
+    of x: Tensor, _ quantizer: Quantizer, _ state: [String: Tensor]
+  ) -> Float? { nil }
 
   public func constrain(_ state: inout [String: Tensor]) {}
 

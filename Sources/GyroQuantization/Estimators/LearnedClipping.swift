@@ -48,6 +48,10 @@ public struct LearnedClipping: GradientEstimator {
     }
   }
 
+  public func tensorScale(
+    of x: Tensor, _ quantizer: Quantizer, _ state: [String: Tensor]
+  ) -> Float? { quantizer.tensorScale(covering: x) }
+
   public func constrain(_ state: inout [String: Tensor]) {
     LearnedRange.constrain(&state, Self.state, to: Self.range, fallback: 1)
   }

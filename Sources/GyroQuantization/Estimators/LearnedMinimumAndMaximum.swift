@@ -57,6 +57,10 @@ public struct LearnedMinimumAndMaximum: GradientEstimator {
     return quantizer.scales(ranges: zip(lows, highs).map { min($0, 0)...max($1, 0) })
   }
 
+  public func tensorScale(
+    of x: Tensor, _ quantizer: Quantizer, _ state: [String: Tensor]
+  ) -> Float? { scales(quantizer, state)?.tensorScale }
+
   public func constrain(_ state: inout [String: Tensor]) {
     LearnedRange.constrain(&state, Self.maximum)
     LearnedRange.constrain(

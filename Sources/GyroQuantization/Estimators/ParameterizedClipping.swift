@@ -49,6 +49,10 @@ public struct ParameterizedClipping: GradientEstimator {
     state[Self.clip].map { quantizer.scales(ranges: $0.elements.map { -$0...$0 }) }
   }
 
+  public func tensorScale(
+    of x: Tensor, _ quantizer: Quantizer, _ state: [String: Tensor]
+  ) -> Float? { scales(quantizer, state)?.tensorScale }
+
   public func constrain(_ state: inout [String: Tensor]) {
     LearnedRange.constrain(&state, Self.clip)
   }

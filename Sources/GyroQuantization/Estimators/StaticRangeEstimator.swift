@@ -16,6 +16,12 @@ extension StaticRangeEstimator {
     StaticScales.scales(state, quantizer)
   }
 
+  public func tensorScale(
+    of x: Tensor, _ quantizer: Quantizer, _ state: [String: Tensor]
+  ) -> Float? {
+    scales(quantizer, state) == nil ? quantizer.tensorScale(covering: x) : nil
+  }
+
   /// The scales that were kept; those that cover the data when none were.
   func scales(
     of x: Tensor, _ quantizer: Quantizer, _ state: [String: Variable]

@@ -67,12 +67,13 @@ extension QuantizationPlan {
   ) throws {
     let weights = weightPaths
     for path in order {
-      let place = places[path]!
+      var place = places[path]!
       let names = place.stateNames
       if names.allSatisfy({ parameters.contains(place.path(of: $0)) }) {
         if !weights.contains(path) { try markTrained(place, &parameters) }
         continue
       }
+      if !place.rule.isDynamic { place = try starting(place, parameters) }
       let (sample, ranges) =
         place.rule.isDynamic
         ? (Tensor.zeros([1]), [Float(0)...1])

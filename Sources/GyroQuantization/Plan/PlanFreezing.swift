@@ -13,7 +13,7 @@ extension QuantizationPlan {
       let place = places[path]!
       if value.encoded == nil {
         do throws(NotFiniteRow) {
-          result[path] = try frozen(value, place, parameters)
+          result[path] = try frozen(value, sharing(place, parameters), parameters)
         } catch {
           throw error.error(at: path, place.quantizer.scaleFormat)
         }

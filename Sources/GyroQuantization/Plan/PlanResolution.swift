@@ -7,6 +7,7 @@ struct PlanResolution {
   let weights: [Parameter]
   let sites: [Site]
   let biases: [Parameter]
+  let fusions: [[ParameterPath]]
 
   init(_ scheme: QuantizationScheme, _ parameters: ParameterStore) {
     self.scheme = scheme
@@ -14,6 +15,7 @@ struct PlanResolution {
     weights = all.filter { [.linear, .convolution, .embedding].contains($0.kind) }
     biases = all.filter { $0.kind == .bias }
     sites = parameters.sites
+    fusions = parameters.fusions
   }
 
   /// Decisions in the model's order, weights first, and what to do at each quantized path.
@@ -46,6 +48,7 @@ struct PlanResolution {
         places[site.path] = try place(site.path, rule, name)
       }
     }
+    places.share(fusions)
     return (decisions, places)
   }
 

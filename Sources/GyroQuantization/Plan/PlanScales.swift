@@ -8,6 +8,7 @@ extension QuantizationPlan {
     at path: ParameterPath, in parameters: ParameterStore
   ) -> GroupScales? {
     guard let place = places[path], !place.rule.isDynamic else { return nil }
-    return place.estimator.scales(place.quantizer, states(of: place, in: parameters))
+    return place.estimator.scales(
+      sharing(place, parameters).quantizer, states(of: place, in: parameters))
   }
 }

@@ -20,9 +20,10 @@ extension QuantizationPlan {
     guard let place = places[path] else { return nil }
     let phase = milestones?(step) ?? .quantized
     guard phase.quantizesWeights, let annealed = self.place(place, in: phase) else { return nil }
+    let now = sharing(annealed, parameters)
     do throws(NotFiniteRow) {
-      return try annealed.estimator.quantized(
-        parameters[path], annealed.quantizer, states(of: place, in: parameters))
+      return try now.estimator.quantized(
+        parameters[path], now.quantizer, states(of: place, in: parameters))
     } catch {
       throw error.fault(at: path)
     }
@@ -63,7 +64,9 @@ extension QuantizationPlan {
       other, place.quantizer.granularity, scaleFormat: place.quantizer.scaleFormat,
       isSymmetric: place.quantizer.isSymmetric)
     return quantizer.map {
-      Place(path: place.path, rule: place.rule, quantizer: $0, estimator: place.estimator)
+      var other = place
+      other.quantizer = $0
+      return other
     }
   }
 }

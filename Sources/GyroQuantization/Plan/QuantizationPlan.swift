@@ -13,11 +13,18 @@ public struct QuantizationPlan: Instrumentation {
   package struct Place: Sendable {
     package let path: ParameterPath
     package let rule: QuantizationRule
-    package let quantizer: Quantizer
+    package internal(set) var quantizer: Quantizer
     package let estimator: any GradientEstimator
+    /// The weights that share one scale of the tensor, this one among them; empty where it is alone.
+    var fused: [ParameterPath] = []
 
     /// Where a state of the estimator lives.
-    func path(of state: String) -> ParameterPath { ParameterPath("\(path.name)_\(state)") }
+    func path(of state: String) -> ParameterPath { path(of: state, at: path) }
+
+    /// Where the same state of another weight lives.
+    func path(of state: String, at path: ParameterPath) -> ParameterPath {
+      ParameterPath("\(path.name)_\(state)")
+    }
 
     /// What lives in the store for this place; nothing where the range follows the data alone.
     package var stateNames: [String] {
@@ -57,7 +64,8 @@ public struct QuantizationPlan: Instrumentation {
     guard let place = places[parameter.path], value.value.encoded == nil else { return value }
     let phase = phase(pass)
     guard phase.quantizesWeights, let now = self.place(place, in: phase) else { return value }
-    return quantize(value, now, pass)
+    let shared = sharing(now) { $0 == place.path ? value.value : pass.value(at: $0) }
+    return quantize(value, shared, pass)
   }
 
   public func activation(_ value: Variable, at site: Site, _ pass: ForwardPass) -> Variable {
