@@ -122,6 +122,82 @@ struct CompressedTensorsRoundTripTests {
     }
   }
 
+  @Test(
+    "layers that vLLM runs as one have one scale for the tensor in the file",
+    arguments: ["straight-through", "clip", "lsq", "learned-range"])
+  func fusedScales(_ estimator: String) throws {
+    let (report, _) = try roundTrip(
+      QuantizationScheme(
+        weights: QuantizationRule(format: "nvfp4", estimator: estimator),
+        activations: QuantizationRule(format: "nvfp4")))
+    #expect(!report.notes.contains { $0.contains("run as one layer") })
+    let model = try SmallModel.shipped(
+      QuantizationScheme(weights: QuantizationRule(format: "nvfp4", estimator: estimator)))
+    let folder = try TemporaryFolder()
+    _ = try exporter.write(model, to: folder.url, ExportOptions())
+    let files = try SafetensorsDirectory(contentsOf: folder.url)
+    func scales(_ scope: String, _ parts: [String]) throws -> Set<Float> {
+      Set(
+        try parts.map {
+          try files.tensor("model.layers.0.\(scope).\($0)_proj.weight_global_scale").item
+        })
+    }
+    #expect(try scales("self_attn", ["q", "k", "v"]).count == 1)
+    #expect(try scales("mlp", ["gate", "up"]).count == 1)
+    #expect(try scales("self_attn", ["q", "o"]).count == 2)
+    #expect(try scales("mlp", ["gate", "down"]).count == 2)
+  }
+
+  @Test("a file whose fused layers have scales of their own keeps them, and the report says so")
+  func ownScales() throws {
+    let scheme = QuantizationScheme(weights: QuantizationRule(format: "nvfp4"))
+    let plan = try QuantizationPlan(scheme, for: SmallModel.llama().parameters)
+    var language = try SmallModel.shipped(scheme).language!
+    let (_, float) = SmallModel.llama()
+    let paths = ["q", "k", "v"].map { ParameterPath("model.layers.0.self_attn.\($0)_proj.weight") }
+    for path in paths {
+      let quantizer = try #require(plan.quantizer(at: path))
+      language.parameters[path] = quantizer.tensor(of: try quantizer.quantized(float[path]))
+    }
+    let model = try ShippedModel(language)
+    #expect(Set(paths.map { model.codes(at: $0)!.scales.tensorScale }).count == 3)
+    let folder = try TemporaryFolder()
+    let report = try exporter.write(model, to: folder.url, ExportOptions())
+    #expect(report.notes.contains { $0.contains("run as one layer with one scale for the tensor") })
+    try expectSame(try exporter.read(from: folder.url), model)
+  }
+
+  @Test("where transformers' arithmetic is not that of training, the report says so")
+  func simulation() throws {
+    func notes(_ weights: String, _ activations: QuantizationRule) throws -> [String] {
+      try roundTrip(
+        QuantizationScheme(
+          weights: QuantizationRule(format: weights), activations: activations)
+      ).0.notes
+    }
+    func isNoted(_ notes: [String], _ text: String) -> Bool { notes.contains { $0.contains(text) } }
+    let before = "adds the zero point before it rounds", operands = "kernels of vLLM multiply codes"
+    for isDynamic in [false, true] {
+      let rule = QuantizationRule(
+        format: "int8", granularity: isDynamic ? .token : .tensor, isSymmetric: false,
+        isDynamic: isDynamic)
+      let found = try notes("int8", rule)
+      #expect(isNoted(found, before) && !isNoted(found, operands))
+    }
+    let float = try notes("e4m3", QuantizationRule(format: "e4m3", granularity: .token))
+    #expect(isNoted(float, operands) && !isNoted(float, before))
+    let plain = try notes("int8", QuantizationRule(format: "int8", granularity: .token))
+    #expect(!isNoted(plain, before) && !isNoted(plain, operands))
+    // As kernels do it: 37.5 becomes 38, whatever the zero point.
+    let quantizer = try Quantizer(IntegerFormat.int8, .tensor, isSymmetric: false)
+    for zeroPoint in [130, 131] as [Float] {
+      let scales = GroupScales(
+        scales: Tensor([1], elements: [0.25]), zeroPoints: Tensor([1], elements: [zeroPoint]))
+      let codes = try quantizer.quantized(Tensor([1], elements: [37.5 * 0.25]), with: scales)
+      #expect(codes.codeArray == [UInt8(zeroPoint) + 38])
+    }
+  }
+
   @Test("numbers that a narrow type rounds are refused, and measured when that is allowed")
   func narrowType() throws {
     let model = try SmallModel.shipped(

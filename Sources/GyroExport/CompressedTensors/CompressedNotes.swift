@@ -9,7 +9,7 @@ extension CompressedDraft {
   var notes: [String] {
     var notes: [String] = []
     if let refusal = cache.refusal { notes.append(refusal) }
-    notes += activationNotes + rotationNotes + runtimeNotes + fusionNotes
+    notes += activationNotes + simulationNotes + rotationNotes + runtimeNotes + fusionNotes
     return notes
   }
 
@@ -41,6 +41,26 @@ extension CompressedDraft {
       reasons.append(("the tied lm_head reads its input unquantized", 1))
     }
     return reasons.map { $0.text + ($0.count > 1 ? " (\($0.count) places)" : "") }
+  }
+
+  /// Where the file says all there is to say, and transformers' arithmetic still differs from that of
+  /// training and of kernels.
+  private var simulationNotes: [String] {
+    let inputs = modules.modules.filter { $0.layout != nil }.compactMap(\.inputs)
+    var notes: [String] = []
+    if inputs.contains(where: { $0.element == .int && !$0.isSymmetric }) {
+      notes.append(
+        "activations: transformers adds the zero point before it rounds, so that a value halfway "
+          + "between two codes takes the other one where the zero point is odd; kernels of vLLM round "
+          + "first, as trained")
+    }
+    if inputs.contains(where: { $0.element == .float && $0.bits == 8 && $0.scaleType == nil }) {
+      notes.append(
+        "activations: transformers multiplies by the scales before products, which rounds every "
+          + "operand; kernels of vLLM multiply codes and scale the sum, as trained. A value on the "
+          + "border of two FP8 codes may take the other one, up to an eighth away")
+    }
+    return notes
   }
 
   private var rotationNotes: [String] {
