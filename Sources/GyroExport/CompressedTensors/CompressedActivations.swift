@@ -102,8 +102,8 @@ struct CompressedActivations {
           bits: format.bits, element: .float, strategy: strategy, range: .dynamic,
           scaleType: CompressedArguments.exponentBytes),
         .leftToRuntime(
-          "runtimes take the next power of two for a block whose largest value is 1.75 times one or "
-            + "more, training the one below"))
+          "compressed-tensors takes the next power of two for a block whose largest value is "
+            + "\(format == .e2m3 ? "1.9375" : "1.75") times one or more, training the one below"))
     }
     guard format == .e4m3 else {
       return .float(
