@@ -182,12 +182,15 @@ struct CompressedTensorsRoundTripTests {
         format: "int8", granularity: isDynamic ? .token : .tensor, isSymmetric: false,
         isDynamic: isDynamic)
       let found = try notes("int8", rule)
-      #expect(isNoted(found, before) && !isNoted(found, operands))
+      #expect(isNoted(found, before) && isNoted(found, operands))
     }
-    let float = try notes("e4m3", QuantizationRule(format: "e4m3", granularity: .token))
-    #expect(isNoted(float, operands) && !isNoted(float, before))
-    let plain = try notes("int8", QuantizationRule(format: "int8", granularity: .token))
-    #expect(!isNoted(plain, before) && !isNoted(plain, operands))
+    for format in ["int8", "e4m3"] {
+      let rule = QuantizationRule(format: format, granularity: .token)
+      let found = try notes(format, rule)
+      #expect(isNoted(found, operands) && !isNoted(found, before))
+    }
+    let microscaled = try notes("mxfp4", QuantizationRule(format: "mxfp4"))
+    #expect(!isNoted(microscaled, operands) && !isNoted(microscaled, before))
     // As kernels do it: 37.5 becomes 38, whatever the zero point.
     let quantizer = try Quantizer(IntegerFormat.int8, .tensor, isSymmetric: false)
     for zeroPoint in [130, 131] as [Float] {

@@ -54,11 +54,11 @@ extension CompressedDraft {
           + "between two codes takes the other one where the zero point is odd; kernels of vLLM round "
           + "first, as trained")
     }
-    if inputs.contains(where: { $0.element == .float && $0.bits == 8 && $0.scaleType == nil }) {
+    if inputs.contains(where: { $0.bits == 8 && [.tensor, .token].contains($0.strategy) }) {
       notes.append(
         "activations: transformers multiplies by the scales before products, which rounds every "
-          + "operand; kernels of vLLM multiply codes and scale the sum, as trained. A value on the "
-          + "border of two FP8 codes may take the other one, up to an eighth away")
+          + "operand; kernels of vLLM multiply codes and scale the sum, as trained: a value on the "
+          + "border of two codes may take the other one")
     }
     return notes
   }
