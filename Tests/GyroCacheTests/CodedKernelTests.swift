@@ -24,7 +24,7 @@ struct CodedKernelTests {
     normalRows(1, count, seed: seed).elements
   }
 
-  @Test(arguments: [8, 24, 32, 64, 80, 128, 144, 256], [1, 2, 3, 4, 8])
+  @Test(arguments: [8, 24, 32, 64, 80, 96, 128, 144, 256], [1, 2, 3, 4, 8])
   func packedProductsAreTheirDefinitions(width: Int, bits: Int) {
     let (heads, capacity, tokens, repeats, queries) = (2, 540, 530, 2, 1)
     let lanes = width % 16 == 0 ? 16 : 8
@@ -59,6 +59,37 @@ struct CodedKernelTests {
           var scratch = [Float](repeating: 0, count: Int(gyro_code_scratch(&rows, shape)))
           gyro_code_weighted(&rows, shape, weight, Int64(tokens), &fastSums, 1, &scratch)
           expectSameBits(fastSums, sums, "sums \(width) \(bits) \(group), variant \(variant)")
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [24, 64, 128], [2, 3, 4, 8])
+  func scoresPerChannelAreTheirDefinition(width: Int, bits: Int) {
+    let (heads, repeats) = (2, 2)
+    for (tokens, group) in [(96, 32), (512, 256), (24, 8)] {
+      var stream = RandomStream(seed: 6)
+      let codes = (0..<heads * tokens * width).map { _ in
+        UInt8(truncatingIfNeeded: stream.next()) & UInt8((1 << bits) - 1)
+      }
+      var rows = PackedRows(
+        heads: heads, capacity: tokens, width: width, bits: bits, group: 0,
+        levels: bits == 8 ? .code(plus: -128) : .table(numbers(1 << bits, 1)))
+      rows.store(codes, scales: [], first: 0, count: tokens)
+      let groups = tokens / group
+      let halves = numbers(heads * groups * width, 3).map { Float16($0).bitPattern }
+      let query = numbers(heads * repeats * width, 7)
+      let shape = gyro_code_queries(count: 1, repeats: Int64(repeats))
+      var scores = [Float](repeating: 0, count: heads * repeats * tokens)
+      rows.withRows(tokens: tokens) { rows in
+        gyro_reference_integer_channel_scores(
+          &rows, halves, halves, Int64(groups), Int64(group), shape, query, &scores, Int64(tokens))
+        forEachVariant { variant in
+          rows.variant = variant
+          var fast = scores.map { _ in Float(0) }
+          gyro_integer_channel_scores(
+            &rows, halves, halves, Int64(groups), Int64(group), shape, query, &fast, Int64(tokens))
+          expectSameBits(fast, scores, "\(width) \(bits) \(group), variant \(variant)")
         }
       }
     }

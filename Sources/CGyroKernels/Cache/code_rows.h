@@ -10,6 +10,12 @@ enum {
   code_most_groups = 16,   // scales of a row that the fast kernels take
 };
 
+/// Codes of a lane whose products add up before they are added to a score: what a nibble holds.
+GYRO_INLINE int code_share(int bits) { return bits < 4 && bits != 3 ? 4 / bits : 1; }
+
+/// Rows that add up before they are added to a weighted sum: again what a nibble holds.
+GYRO_INLINE int code_rows_together(int bits) { return bits == 2 ? 2 : 1; }
+
 GYRO_INLINE int code_lanes(gyro_code_format format) { return format.width % 16 ? 8 : 16; }
 
 /// The codes of one row, field by field: the plain definition.
@@ -49,3 +55,7 @@ GYRO_INLINE int code_is_regular(const gyro_code_rows *rows) {
 /// [groups][256] floats, `scores` has room for 256.
 void code_score_chunk_on(int variant, const gyro_code_rows *rows, const uint8_t *packed,
                          int64_t count, const float *query, const float *scales, float *scores);
+
+/// The products of one group of coordinates with a query: those of `code_share` neighbouring
+/// columns of a lane add up, then these sums, first to last, then the lanes as a tree.
+float code_reference_product(const gyro_code_rows *rows, const uint8_t *codes, const float *query);

@@ -1,6 +1,6 @@
-// The two packed products for one instruction set; included once for each. Before: SET(name) names a
-// function of this set, LOOKUP(table, codes, values) looks up, TARGET marks functions, and GENERAL is
-// 1 to do without code of their own for usual sizes.
+// The two packed products for one instruction set; included once for each. Before: SET(name) names
+// a function of this set, LOOKUP(table, codes, values, bits) looks up, TARGET marks functions, and
+// GENERAL is 1 to do without code of their own for usual sizes.
 #include "code_rows.h"
 
 /// The levels of 16 codes: column n of a unit whose words and first byte are given.
@@ -14,7 +14,7 @@ TARGET GYRO_INLINE void SET(read_levels)(const float *table, float bias,
               bias;
   } else {
     const gyro_lanes_u32 codes = *word >> bits * n;
-    LOOKUP(table, &codes, levels);
+    LOOKUP(table, &codes, levels, bits);
   }
 }
 
@@ -48,15 +48,14 @@ TARGET GYRO_INLINE void SET(sum_trees)(gyro_lanes *rows) {
                                     17, 19, 21, 23, 25, 27, 29, 31);
 }
 
-/// Products of one row with the query in sixteen lanes: with a single scale before it is applied,
-/// else with the groups' scales, `scale` being those of the row, a chunk apart.
-TARGET GYRO_INLINE void SET(score_row)(const float *table, float bias, int group,
-                                       const uint8_t *unit, const float *query,
-                                       const float *scale, gyro_lanes *result, const int bits,
-                                       const int columns, const int single) {
-  gyro_lanes total = {0}, part = {0};
-  int left = group;
-  for (int first = 0; first < columns; first += code_unit) {
+/// Products of one row with the query in sixteen lanes: one part for each group of columns,
+/// sixteen apart.
+TARGET GYRO_INLINE void SET(score_row)(const float *table, float bias, const uint8_t *unit,
+                                       const float *query, gyro_lanes *part, const int bits,
+                                       const int columns, const int group) {
+  const int together = code_share(bits);
+  gyro_lanes sum, shared;
+  for (int first = 0, done = 0; first < columns; first += code_unit) {
     const int size = columns - first < code_unit ? columns - first : code_unit;
     gyro_lanes_u32 word;
     if (bits < 8) gyro_read_words(unit, bits * size, &word);
@@ -64,122 +63,172 @@ TARGET GYRO_INLINE void SET(score_row)(const float *table, float bias, int group
       gyro_lanes q, levels;
       GYRO_LOAD(q, query + 16 * (first + n));
       SET(read_levels)(table, bias, &word, unit, n, bits, &levels);
-      part += q * levels;
-      if (!single && --left == 0) {
-        total += part * *scale;
-        part = (gyro_lanes){0};
-        scale += code_score_chunk, left = group;
-      }
+      shared = done % together == 0 ? q * levels : shared + q * levels;
+      done++;
+      if (done == group || done % together == 0) sum = done <= together ? shared : sum + shared;
+      if (done == group) *part = sum, part += 16, done = 0;
     }
     unit += 2 * bits * size;
   }
-  *result = single ? part : total;
 }
 
 /// Scores of `count` rows from `packed` on, before offsets. `scales` are [groups][chunk] floats.
 TARGET GYRO_INLINE void SET(score_rows)(const gyro_code_rows *rows, const uint8_t *packed,
                                         int64_t count, const float *query, const float *scales,
                                         float *scores, const int bits, const int columns,
-                                        const int single) {
+                                        const int group) {
   const int64_t row_bytes = 2 * bits * columns;
-  const int group = rows->group / 16;
   const float bias = rows->bias;
+  gyro_lanes parts[code_most_groups * 16], score, scale;
   float table[16];
   memcpy(table, rows->levels, 64);
   for (int64_t t = 0; t < count; t += 16) {
-    gyro_lanes totals[16], scale;
     const int64_t held = count - t < 16 ? count - t : 16;
-    if (held == 16) {
-      for (int r = 0; r < 16; r++, packed += row_bytes)
-        SET(score_row)(table, bias, group, packed, query, scales + t + r, totals + r, bits,
-                       columns, single);
-    } else {
-      for (int r = 0; r < 16; r++) totals[r] = (gyro_lanes){0};
-      for (int r = 0; r < held; r++, packed += row_bytes)
-        SET(score_row)(table, bias, group, packed, query, scales + t + r, totals + r, bits,
-                       columns, single);
+    for (int64_t r = 0; r < held; r++, packed += row_bytes)
+      SET(score_row)(table, bias, packed, query, parts + r, bits, columns, group);
+    for (int g = 0; g < columns / group; g++) {
+      for (int64_t r = held; r < 16; r++) parts[16 * g + r] = (gyro_lanes){0};
+      SET(sum_trees)(parts + 16 * g);
+      GYRO_LOAD(scale, scales + g * code_score_chunk + t);
+      scale *= parts[16 * g];
+      score = g == 0 ? scale : score + scale;
     }
-    SET(sum_trees)(totals);
-    if (single) {
-      GYRO_LOAD(scale, scales + t);
-      totals[0] *= scale;
-    }
-    GYRO_STORE(scores + t, totals[0]);
+    GYRO_STORE(scores + t, score);
   }
 }
 
+/// Both halves of a lane's word of two bits in nibbles that two rows share, row by row: the even
+/// columns in the lower half, the odd ones in the upper.
+TARGET GYRO_INLINE void SET(share_nibbles)(const gyro_lanes_u32 *a, const gyro_lanes_u32 *b,
+                                           gyro_lanes_u32 *shared) {
+  *shared = ((*a | *a << 14) & 0x33333333) | ((*b << 2 | *b << 16) & 0xcccccccc);
+}
+
+/// Adds `count` rows of two bits, two at a time: their weights make a table of 16 sums.
+TARGET GYRO_INLINE void SET(add_pairs)(const gyro_code_rows *rows, const uint8_t *packed,
+                                       int64_t count, const float *const *factor, float *sums,
+                                       const int size, const int group) {
+  const int64_t row_bytes = gyro_code_row_bytes(rows->format);
+  gyro_lanes sum[code_unit], low, high;
+  for (int i = 0; i < 16; i++) low[i] = rows->levels[i & 3], high[i] = rows->levels[i >> 2];
+  for (int n = 0; n < size; n++) sum[n] = (gyro_lanes){0};
+  for (int64_t t = 0; t < count; t += 2, packed += 2 * row_bytes) {
+    const int both = t + 1 < count;
+    gyro_lanes_u32 first, second, shared;
+    gyro_lanes table, entry;
+    gyro_read_words(packed, 2 * size, &first);
+    gyro_read_words(packed + (both ? row_bytes : 0), 2 * size, &second);
+    SET(share_nibbles)(&first, &second, &shared);
+    for (int n = 0; n < size; n++) {
+      if (n % group == 0) {
+        table = factor[n][t] * low;
+        table = both ? table + factor[n][t + 1] * high : table;
+      }
+      const gyro_lanes_u32 codes = shared >> (n % 2 ? 14 + 2 * n : 2 * n);
+      LOOKUP((const float *)&table, &codes, &entry, 4);
+      sum[n] += entry;
+    }
+  }
+  for (int n = 0; n < size; n++) GYRO_STORE(sums + 16 * n, sum[n]);
+}
+
 /// Adds `count` rows to the sums of the `size` columns from `first` on. `packed` is this unit in
-/// the first row; `factors` are [groups][chunk] floats.
+/// the first row; `factors` are [groups][chunk] floats, one for each `group` columns.
 TARGET GYRO_INLINE void SET(add_rows)(const gyro_code_rows *rows, const uint8_t *packed,
                                       int64_t count, const float *factors, int first, float *sums,
-                                      const int bits, const int size, const int single) {
+                                      const int bits, const int size, const int group) {
   const int64_t row_bytes = gyro_code_row_bytes(rows->format);
-  const int group = rows->group / 16;
   const float bias = rows->bias;
   const float *factor[code_unit];
-  gyro_lanes sum[code_unit];
-  float table[16];
-  memcpy(table, rows->levels, 64);
+  gyro_lanes sum[code_unit], table, weighted;
   for (int n = 0; n < size; n++) {
     sum[n] = (gyro_lanes){0};
-    factor[n] = factors + (single ? 0 : (first + n) / group * code_value_chunk);
+    factor[n] = factors + (first + n) / (rows->group / 16) * code_value_chunk;
   }
+  if (bits == 2) {
+    SET(add_pairs)(rows, packed, count, factor, sums, size, group);
+    return;
+  }
+  GYRO_LOAD(table, rows->levels);
   for (int64_t t = 0; t < count; t++, packed += row_bytes) {
     gyro_lanes_u32 word;
     if (bits < 8) gyro_read_words(packed, bits * size, &word);
     for (int n = 0; n < size; n++) {
       gyro_lanes levels;
-      SET(read_levels)(table, bias, &word, packed, n, bits, &levels);
-      sum[n] += factor[single ? 0 : n][t] * levels;
+      if (bits == 8) {
+        SET(read_levels)(NULL, bias, &word, packed, n, bits, &levels);
+        sum[n] += factor[n][t] * levels;
+      } else {
+        // A product with the table is the products with its entries.
+        if (n % group == 0) weighted = factor[n][t] * table;
+        SET(read_levels)((const float *)&weighted, bias, &word, packed, n, bits, &levels);
+        sum[n] += levels;
+      }
     }
   }
   for (int n = 0; n < size; n++) GYRO_STORE(sums + 16 * n, sum[n]);
 }
 
 // The sizes that heads and their outlier parts have get code of their own: `call` is a macro of
-// (bits, size, single), all of them constants where they can be.
-#define FOR_SIZES(bits, size, call)                  \
-  if (GENERAL) call(bits, size, single);             \
-  else if (single && size == 8) call(bits, 8, 1);    \
-  else if (single && size == 6) call(bits, 6, 1);    \
-  else if (single && size == 4) call(bits, 4, 1);    \
-  else if (single && size == 3) call(bits, 3, 1);    \
-  else if (single && size == 2) call(bits, 2, 1);    \
-  else if (single && size == 1) call(bits, 1, 1);    \
-  else if (single) call(bits, size, 1);              \
-  else if (size == 8) call(bits, 8, 0);              \
-  else if (size == 4) call(bits, 4, 0);              \
-  else call(bits, size, 0)
-#define FOR_BITS_AND_SIZES(size, call)           \
-  switch (rows->format.bits) {                   \
-    case 1: FOR_SIZES(1, size, call); break;     \
-    case 2: FOR_SIZES(2, size, call); break;     \
-    case 3: FOR_SIZES(3, size, call); break;     \
-    case 4: FOR_SIZES(4, size, call); break;     \
-    default: FOR_SIZES(8, size, call); break;    \
+// (bits, size, group), the columns and those that share a scale, constants where they can be.
+#define FOR_SIZES(bits, size, group, call)                  \
+  if (GENERAL) call(bits, size, group);                     \
+  else if (group >= size && size == 8) call(bits, 8, 8);    \
+  else if (group >= size && size == 6) call(bits, 6, 6);    \
+  else if (group >= size && size == 4) call(bits, 4, 4);    \
+  else if (group >= size && size == 3) call(bits, 3, 3);    \
+  else if (group >= size && size == 2) call(bits, 2, 2);    \
+  else if (group >= size && size == 1) call(bits, 1, 1);    \
+  else if (group == 2 && size == 8) call(bits, 8, 2);       \
+  else if (group == 2 && size == 4) call(bits, 4, 2);       \
+  else call(bits, size, group)
+#define FOR_BITS(size, group, call)             \
+  switch (rows->format.bits) {                  \
+    case 1: call(1, size, group); break;        \
+    case 2: call(2, size, group); break;        \
+    case 3: call(3, size, group); break;        \
+    case 4: call(4, size, group); break;        \
+    default: call(8, size, group); break;       \
+  }
+#define FOR_BITS_AND_SIZES(size, group, call)           \
+  switch (rows->format.bits) {                          \
+    case 1: FOR_SIZES(1, size, group, call); break;     \
+    case 2: FOR_SIZES(2, size, group, call); break;     \
+    case 3: FOR_SIZES(3, size, group, call); break;     \
+    case 4: FOR_SIZES(4, size, group, call); break;     \
+    default: FOR_SIZES(8, size, group, call); break;    \
   }
 
 TARGET static void SET(score_chunk)(const gyro_code_rows *rows, const uint8_t *packed,
                                     int64_t count, const float *query, const float *scales,
                                     float *scores) {
-  const int columns = rows->format.width / 16, single = rows->group == rows->format.width;
-#define SCORE(bits, columns, single) \
-  SET(score_rows)(rows, packed, count, query, scales, scores, bits, columns, single)
-  FOR_BITS_AND_SIZES(columns, SCORE)
+  const int columns = rows->format.width / 16, group = rows->group / 16;
+#define SCORE(bits, columns, group) \
+  SET(score_rows)(rows, packed, count, query, scales, scores, bits, columns, group)
+  if (!GENERAL && columns == 16 && group == 2) {
+    FOR_BITS(16, 2, SCORE)
+  } else {
+    FOR_BITS_AND_SIZES(columns, group, SCORE)
+  }
 #undef SCORE
 }
 
 TARGET static void SET(add_chunk)(const gyro_code_rows *rows, const uint8_t *packed, int64_t count,
                                   const float *factors, float *sums) {
-  const int columns = rows->format.width / 16, single = rows->group == rows->format.width;
+  const int columns = rows->format.width / 16;
   for (int first = 0; first < columns; first += code_unit) {
     const int size = columns - first < code_unit ? columns - first : code_unit;
     const uint8_t *unit = packed + 2 * rows->format.bits * first;
-#define ADD(bits, size, single) \
-  SET(add_rows)(rows, unit, count, factors, first, sums + 16 * first, bits, size, single)
-    FOR_BITS_AND_SIZES(size, ADD)
+    // Groups that neither fill units nor divide them have a factor looked up for each column.
+    const int group = rows->group / 16 % code_unit == 0 || columns <= rows->group / 16 ? size
+                      : code_unit % (rows->group / 16) == 0 ? rows->group / 16
+                                                            : 1;
+#define ADD(bits, size, group) \
+  SET(add_rows)(rows, unit, count, factors, first, sums + 16 * first, bits, size, group)
+    FOR_BITS_AND_SIZES(size, group, ADD)
 #undef ADD
   }
 }
+#undef FOR_BITS
 #undef FOR_BITS_AND_SIZES
 #undef FOR_SIZES

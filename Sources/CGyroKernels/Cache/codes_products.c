@@ -1,3 +1,5 @@
+#include "cache_chunks.h"
+#include "code_tables.h"
 #include "gyro_clones.h"
 #include "gyro_parallel.h"
 #include "lookup.h"
@@ -49,6 +51,12 @@ typedef struct {
 void code_score_chunk_on(int variant, const gyro_code_rows *rows, const uint8_t *packed,
                          int64_t count, const float *query, const float *scales, float *scores) {
 #if defined(__x86_64__)
+  const int64_t whole = code_rows_by_tables(variant, rows, count);
+  if (whole > 0) {
+    code_table_scores(rows, packed, whole, query, scales, scores);
+    packed += whole * gyro_code_row_bytes(rows->format);
+    count -= whole, scales += whole, scores += whole;
+  }
   if (variant == gyro_variant_avx512) {
     avx512_score_chunk(rows, packed, count, query, scales, scores);
     return;
@@ -66,33 +74,19 @@ static const uint8_t *row_at(const gyro_code_rows *rows, int64_t head, int64_t t
   return rows->codes + (head * rows->capacity + t) * gyro_code_row_bytes(rows->format);
 }
 
-GYRO_CLONES
-static void read_halves(const uint16_t *halves, int64_t count, float *values) {
-  for (int64_t i = 0; i < count; i++) values[i] = half_to_float(halves[i]);
-}
-
 /// The scales, or offsets, of a chunk: [groups][pitch] floats.
-static void read_groups(const gyro_code_rows *rows, const uint16_t *halves, int64_t head,
-                        int64_t first, int64_t count, int64_t pitch, float *values) {
+static void read_groups(const Job *job, const uint16_t *halves, int64_t head, int64_t first,
+                        int64_t count, int64_t pitch, float *values) {
+  const gyro_code_rows *rows = job->rows;
   const int groups = rows->format.width / rows->group;
   for (int g = 0; g < groups; g++) {
     float *row = values + g * pitch;
     if (halves)
-      read_halves(halves + (head * groups + g) * rows->capacity + first, count, row);
+      cache_widen(job->variant, halves + (head * groups + g) * rows->capacity + first, count,
+                  row);
     else
       for (int64_t t = 0; t < count; t++) row[t] = 1;
   }
-}
-
-GYRO_CLONES
-static void add_multiple(float factor, const float *restrict x, int64_t count,
-                         float *restrict sums) {
-  for (int64_t i = 0; i < count; i++) sums[i] += factor * x[i];
-}
-
-GYRO_CLONES
-static void add(const float *restrict x, int64_t count, float *restrict sums) {
-  for (int64_t i = 0; i < count; i++) sums[i] += x[i];
 }
 
 static void score_part(void *context, int64_t begin, int64_t end, int thread) {
@@ -107,9 +101,9 @@ static void score_part(void *context, int64_t begin, int64_t end, int thread) {
     const int64_t rest = rows->count - first;
     const int64_t count = rest < code_score_chunk ? rest : code_score_chunk;
     const uint8_t *packed = row_at(rows, head, rows->first + first);
-    read_groups(rows, rows->scales, head, rows->first + first, count, code_score_chunk, scales);
+    read_groups(job, rows->scales, head, rows->first + first, count, code_score_chunk, scales);
     if (rows->offsets)
-      read_groups(rows, rows->offsets, head, rows->first + first, count, code_score_chunk,
+      read_groups(job, rows->offsets, head, rows->first + first, count, code_score_chunk,
                   offsets);
     for (int64_t pair = 0; pair < job->shape.count * repeats; pair++) {
       const int64_t n = pair / repeats * heads + head * repeats + pair % repeats;
@@ -119,12 +113,13 @@ static void score_part(void *context, int64_t begin, int64_t end, int thread) {
       if (rows->offsets) {
         for (int64_t t = 0; t < count; t++) parts[t] = 0;
         for (int g = 0; g < groups; g++)
-          add_multiple(job->sums[n * groups + g], offsets + g * code_score_chunk, count, parts);
-        add(parts, count, scores);
+          cache_add_multiple(job->sums[n * groups + g], offsets + g * code_score_chunk, count,
+                             parts);
+        cache_add(parts, count, scores);
       }
       float *place = job->scores + n * job->stride + first;
       if (job->accumulate)
-        add(scores, count, place);
+        cache_add(scores, count, place);
       else
         memcpy(place, scores, (size_t)count * sizeof(float));
     }
@@ -182,17 +177,17 @@ static void weigh_part(void *context, int64_t begin, int64_t end, int thread) {
     const int64_t first = chunk * code_value_chunk, rest = rows->count - first;
     const int64_t count = rest < code_value_chunk ? rest : code_value_chunk;
     const uint8_t *packed = row_at(rows, head, rows->first + first);
-    read_groups(rows, rows->scales, head, rows->first + first, count, code_value_chunk, scales);
+    read_groups(job, rows->scales, head, rows->first + first, count, code_value_chunk, scales);
     if (rows->offsets)
-      read_groups(rows, rows->offsets, head, rows->first + first, count, code_value_chunk,
+      read_groups(job, rows->offsets, head, rows->first + first, count, code_value_chunk,
                   offsets);
     for (int64_t pair = 0; pair < job->shape.count * repeats; pair++) {
       const int64_t n = pair / repeats * heads + head * repeats + pair % repeats;
       const float *weights = job->queries + n * job->stride + first;
       float *sums = job->scores + (n * job->chunks + chunk) * width;
       for (int g = 0; g < groups; g++)
-        for (int64_t t = 0; t < count; t++)
-          factors[g * code_value_chunk + t] = weights[t] * scales[g * code_value_chunk + t];
+        cache_multiply(weights, scales + g * code_value_chunk, count,
+                       factors + g * code_value_chunk);
 #if defined(__x86_64__)
       if (job->variant == gyro_variant_avx512)
         avx512_add_chunk(rows, packed, count, factors, sums);
@@ -202,17 +197,7 @@ static void weigh_part(void *context, int64_t begin, int64_t end, int thread) {
 #endif
         plain_add_chunk(rows, packed, count, factors, sums);
       for (int g = 0; rows->offsets && g < groups; g++) {
-        gyro_lanes lanes = {0}, w, m;
-        int64_t t = 0;
-        for (; t + 16 <= count; t += 16) {
-          GYRO_LOAD(w, weights + t);
-          GYRO_LOAD(m, offsets + g * code_value_chunk + t);
-          lanes += w * m;
-        }
-        for (int lane = 0; t + lane < count; lane++)
-          lanes[lane] += weights[t + lane] * offsets[g * code_value_chunk + t + lane];
-        float offset;
-        GYRO_TREE_SUM(offset, lanes);
+        const float offset = cache_dot(weights, offsets + g * code_value_chunk, count);
         for (int i = g * rows->group; i < (g + 1) * rows->group; i++) sums[i] += offset;
       }
     }
@@ -241,9 +226,9 @@ void gyro_code_weighted(const gyro_code_rows *rows, gyro_code_queries shape, con
   for (int64_t n = 0; n < shape.count * shape.repeats * rows->heads; n++) {
     float total[4096] = {0};
     for (int64_t chunk = 0; chunk < chunks; chunk++)
-      add(scratch + (n * chunks + chunk) * width, width, total);
+      cache_add(scratch + (n * chunks + chunk) * width, width, total);
     if (accumulate)
-      add(total, width, output + n * width);
+      cache_add(total, width, output + n * width);
     else
       memcpy(output + n * width, total, (size_t)width * sizeof(float));
   }

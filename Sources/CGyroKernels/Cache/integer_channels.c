@@ -1,3 +1,4 @@
+#include "cache_chunks.h"
 #include "code_rows.h"
 #include "gyro_cache_integer.h"
 #include "gyro_clones.h"
@@ -19,31 +20,13 @@ typedef struct {
   int variant;
 } Job;
 
-/// The query times the channels' scales; returns its product with their offsets.
-GYRO_CLONES
-static float scaled_query(const float *restrict query, int64_t width,
-                          const uint16_t *restrict scales, const uint16_t *restrict offsets,
-                          float *restrict scaled) {
-  for (int64_t i = 0; i < width; i++) scaled[i] = query[i] * half_to_float(scales[i]);
-  if (!offsets) return 0;
-  float lanes[16] = {0}, sum;
-  int64_t i = 0;
-  for (; i + 16 <= width; i += 16)
-    for (int lane = 0; lane < 16; lane++)
-      lanes[lane] += query[i + lane] * half_to_float(offsets[i + lane]);
-  for (int lane = 0; i + lane < width; lane++)
-    lanes[lane] += query[i + lane] * half_to_float(offsets[i + lane]);
-  GYRO_TREE_SUM(sum, lanes);
-  return sum;
-}
-
 static void score_part(void *context, int64_t begin, int64_t end, int thread) {
   (void)thread;
   const Job *job = context;
   const gyro_code_rows *rows = job->rows;
   const int64_t width = rows->format.width, repeats = job->shape.repeats;
   const int64_t heads = rows->heads * repeats, used = rows->count / job->tokens;
-  float ones[code_score_chunk], scaled[most_width];
+  float ones[code_score_chunk], numbers[most_width], scaled[most_width];
   for (int i = 0; i < code_score_chunk; i++) ones[i] = 1;
   for (int64_t item = begin; item < end; item++) {
     const int64_t head = item / used, group = item % used, first = group * job->tokens;
@@ -52,9 +35,14 @@ static void score_part(void *context, int64_t begin, int64_t end, int thread) {
         rows->codes + (head * rows->capacity + first) * gyro_code_row_bytes(rows->format);
     for (int64_t pair = 0; pair < job->shape.count * repeats; pair++) {
       const int64_t n = pair / repeats * heads + head * repeats + pair % repeats;
-      const float offset =
-          scaled_query(job->queries + n * width, width, job->scales + place,
-                       job->offsets ? job->offsets + place : NULL, scaled);
+      const float *query = job->queries + n * width;
+      float offset = 0;
+      if (job->offsets) {
+        cache_widen(job->variant, job->offsets + place, width, numbers);
+        offset = cache_dot(query, numbers, width);
+      }
+      cache_widen(job->variant, job->scales + place, width, numbers);
+      cache_multiply(query, numbers, width, scaled);
       float parts[code_score_chunk], *scores = job->scores + n * job->stride + first;
       code_score_chunk_on(job->variant, rows, packed, job->tokens, scaled, ones, parts);
       for (int64_t t = 0; t < job->tokens; t++)
@@ -88,7 +76,6 @@ void gyro_reference_integer_channel_scores(const gyro_code_rows *rows, const uin
                                            const float *queries, float *scores,
                                            int64_t score_stride) {
   const int64_t width = rows->format.width, heads = rows->heads * shape.repeats;
-  const int lanes = code_lanes(rows->format);
   for (int64_t n = 0; n < shape.count * heads; n++)
     for (int64_t t = 0; t < rows->count; t++) {
       const int64_t head = n % heads / shape.repeats;
@@ -98,12 +85,12 @@ void gyro_reference_integer_channel_scores(const gyro_code_rows *rows, const uin
       code_unpack_row(
           rows->codes + (head * rows->capacity + t) * gyro_code_row_bytes(rows->format),
           rows->format, codes);
-      float sum[16] = {0}, offset[16] = {0}, score, rest;
+      float scaled[most_width], offset[16] = {0}, rest;
       for (int64_t i = 0; i < width; i++) {
-        sum[i % lanes] += query[i] * half_to_float(scales[place + i]) * code_level(rows, codes[i]);
+        scaled[i] = query[i] * half_to_float(scales[place + i]);
         if (offsets) offset[i % 16] += query[i] * half_to_float(offsets[place + i]);
       }
-      GYRO_TREE_SUM(score, sum);
+      const float score = code_reference_product(rows, codes, scaled);
       GYRO_TREE_SUM(rest, offset);
       scores[n * score_stride + t] = offsets ? score + rest : score;
     }

@@ -5,10 +5,10 @@
 /// Numbers of a table of 32 by codes of `bits` ≤ 5 in the lowest bits of each lane.
 TARGET GYRO_INLINE void SET(find)(const float *table, const gyro_lanes_u32 *codes, const int bits,
                                   gyro_lanes *values) {
-  LOOKUP(table, codes, values);
+  LOOKUP(table, codes, values, bits);
   if (bits < 5) return;
   gyro_lanes above;
-  LOOKUP(table + 16, codes, &above);
+  LOOKUP(table + 16, codes, &above, bits);
   const gyro_lanes_u32 mask = (gyro_lanes_u32)((*codes & 16) != 0);
   *values = (gyro_lanes)(((gyro_lanes_u32)above & mask) | ((gyro_lanes_u32)*values & ~mask));
 }
@@ -20,7 +20,7 @@ TARGET GYRO_INLINE void SET(find_top)(const float *table, uint32_t top, const in
   const gyro_lanes_u32 half = {0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 8, 8, 8, 8};
   const gyro_lanes_u32 codes =
       ((((gyro_lanes_u32){0} + top) >> count * (uint32_t)bits) & 7) | half;
-  LOOKUP(table, &codes, values);
+  LOOKUP(table, &codes, values, 4);
 }
 
 typedef float SET(eight) __attribute__((vector_size(32)));

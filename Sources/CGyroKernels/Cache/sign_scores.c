@@ -1,3 +1,4 @@
+#include "cache_chunks.h"
 #include "cache_half.h"
 #include "cache_variant.h"
 #include "gyro_cache_sign.h"
@@ -25,11 +26,6 @@ typedef struct {
   _Alignas(64) float tables[4 * gyro_sign_rows_limit];
   _Alignas(64) float sums[chunk], norms[chunk];
 } Scratch;
-
-GYRO_CLONES
-static void widen_norms(const uint16_t *halves, int64_t count, float *norms) {
-  for (int64_t i = 0; i < count; i++) norms[i] = half_to_float(halves[i]);
-}
 
 GYRO_CLONES
 static void write_scores(const float *restrict sums, const float *restrict norms, float factor,
@@ -110,7 +106,7 @@ static void score_chunk(const Job *job, int64_t head, int64_t begin, int64_t cou
   const uint32_t *codes = keys->codes + block * words * tokens_of_block;
   const int64_t blocks = (count + tokens_of_block - 1) / tokens_of_block;
   const int64_t sharing = job->query_heads / keys->heads;
-  widen_norms(keys->norms + block * tokens_of_block, count, scratch->norms);
+  cache_widen(job->variant, keys->norms + block * tokens_of_block, count, scratch->norms);
   for (int64_t query = 0; query < job->queries; query++)
     for (int64_t member = 0; member < sharing; member++) {
       const int64_t row = query * job->query_heads + head * sharing + member;

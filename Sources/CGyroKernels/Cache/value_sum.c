@@ -1,3 +1,4 @@
+#include "cache_chunks.h"
 #include "cache_half.h"
 #include "cache_variant.h"
 #include "gyro_parallel.h"
@@ -23,53 +24,15 @@ typedef struct {
   _Alignas(64) float sums[gyro_cache_head_limit];
 } Scratch;
 
-GYRO_CLONES
-static void widen(const uint16_t *halves, int64_t count, float *floats) {
-  for (int64_t i = 0; i < count; i++) floats[i] = half_to_float(halves[i]);
-}
-
-#if defined(__x86_64__)
-/// The same numbers by the processor's own conversion.
-GYRO_WIDE static void widen_wide(const uint16_t *halves, int64_t count, float *floats) {
-  int64_t i = 0;
-  for (; i + 16 <= count; i += 16)
-    _mm512_storeu_ps(floats + i,
-                     _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(halves + i))));
-  for (; i < count; i++) floats[i] = half_to_float(halves[i]);
-}
-#endif
-
-GYRO_CLONES
-static void multiply(const float *restrict weights, const float *restrict scales, int64_t count,
-                     float *restrict scaled) {
-  for (int64_t i = 0; i < count; i++) scaled[i] = weights[i] * scales[i];
-}
-
-/// Σ weights · minima in 16 lanes, then the last few.
-GYRO_CLONES
-static float dot(const float *a, const float *b, int64_t count) {
-  gyro_lanes sum = {0}, x, y;
-  int64_t i = 0;
-  for (; i + 16 <= count; i += 16) {
-    GYRO_LOAD(x, a + i);
-    GYRO_LOAD(y, b + i);
-    sum += x * y;
-  }
-  float result;
-  GYRO_TREE_SUM(result, sum);
-  for (; i < count; i++) result += a[i] * b[i];
-  return result;
-}
-
 static void sum_row(const Job *job, int64_t head, int64_t begin, int64_t count,
                     const float *weights, Scratch *scratch, float *result) {
   const gyro_value_codes *codes = job->codes;
   const int64_t groups = value_groups(codes), size = value_group(codes);
   float offsets[groups_limit];
   for (int64_t g = 0; g < groups; g++) {
-    multiply(weights, scratch->scales[g], count, scratch->scaled[g]);
+    cache_multiply(weights, scratch->scales[g], count, scratch->scaled[g]);
     for (int64_t i = count; i % 4; i++) scratch->scaled[g][i] = 0;
-    offsets[g] = dot(weights, scratch->minima[g], count);
+    offsets[g] = cache_dot(weights, scratch->minima[g], count);
   }
   memset(scratch->sums, 0, sizeof scratch->sums);
   int32_t bits[gyro_value_planes_limit];
@@ -91,18 +54,14 @@ static void sum_chunks(void *context, int64_t first, int64_t last, int thread) {
   const Job *job = context;
   const gyro_value_codes *codes = job->codes;
   const int64_t groups = value_groups(codes), sharing = job->query_heads / codes->heads;
-  void (*convert)(const uint16_t *, int64_t, float *) = widen;
-#if defined(__x86_64__)
-  if (job->variant == gyro_variant_avx512) convert = widen_wide;
-#endif
   Scratch scratch;
   for (int64_t unit = first; unit < last; unit++) {
     const int64_t head = unit / job->chunks, part = unit % job->chunks, begin = part * chunk;
     const int64_t rest = codes->tokens - begin, count = rest < chunk ? rest : chunk;
     for (int64_t g = 0; g < groups; g++) {
       const int64_t place = (head * groups + g) * codes->capacity + begin;
-      convert(codes->scales + place, count, scratch.scales[g]);
-      convert(codes->minima + place, count, scratch.minima[g]);
+      cache_widen(job->variant, codes->scales + place, count, scratch.scales[g]);
+      cache_widen(job->variant, codes->minima + place, count, scratch.minima[g]);
     }
     for (int64_t query = 0; query < job->queries; query++)
       for (int64_t member = 0; member < sharing; member++) {

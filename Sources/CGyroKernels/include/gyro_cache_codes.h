@@ -52,14 +52,17 @@ typedef struct {
 } gyro_code_queries;
 
 /// `scores[n, h, t] = ⟨query[n, h], row first + t of head h / repeats⟩`, added to what is there if
-/// `accumulate`; `score_stride` elements from one (n, h) to the next. Sums run in 16 fixed lanes:
-/// the same bits on every instruction set and thread count.
+/// `accumulate`; `score_stride` elements from one (n, h) to the next. Products of codes that share
+/// a nibble (four of 1 bit, two of 2) add up first, these sums in 16 fixed lanes and a tree for
+/// each group, groups times their scales in order: the same bits on every instruction set and
+/// thread count.
 void gyro_code_scores(const gyro_code_rows *rows, gyro_code_queries shape, const float *queries,
                       float *scores, int64_t score_stride, int32_t accumulate);
 
 /// `output[n, h] = Σ_t weights[n, h, t] · row first + t of head h / repeats`, added to what is
-/// there if `accumulate`; `weight_stride` as for scores. Rows add up in order in chunks of 512,
-/// chunks in order: the same bits on every instruction set and thread count. `scratch` holds `gyro_code_scratch` floats.
+/// there if `accumulate`; `weight_stride` as for scores. Rows (with 2 bits pairs of them) add up
+/// in order in chunks of 512, chunks in order: the same bits on every instruction set and thread
+/// count. `scratch` holds `gyro_code_scratch` floats.
 void gyro_code_weighted(const gyro_code_rows *rows, gyro_code_queries shape, const float *weights,
                         int64_t weight_stride, float *output, int32_t accumulate, float *scratch);
 int64_t gyro_code_scratch(const gyro_code_rows *rows, gyro_code_queries shape);
