@@ -1,6 +1,8 @@
+#include "cache_chunks.h"
 #include "gyro_clones.h"
 #include "gyro_parallel.h"
 #include "lookup.h"
+#include "polar_tables.h"
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -71,9 +73,40 @@ static void lay_out(const polar_layout *l, const float *query, float *lanes) {
       lanes[place_of(i) + token * l->blocks] = query[i];
 }
 
-GYRO_CLONES
-static void read_halves(const uint16_t *halves, int64_t count, float *values) {
-  for (int64_t i = 0; i < count; i++) values[i] = half_to_float(halves[i]);
+/// Sums of `count` units, [count][8], in the first lane of each token's blocks.
+static void score_chunk(const Job *job, const uint8_t *unit, const float *radii, int64_t count,
+                        const float *query, float *sums) {
+  const gyro_polar_rows *rows = job->rows;
+  const int64_t step = step_of(&job->layout);
+  const int blocks = job->layout.tokens_per_unit > 1 ? job->layout.blocks : 8;
+#if defined(__x86_64__)
+  if (job->variant == gyro_variant_avx512) {
+    avx512_score_chunk(rows, job->top, unit, radii, count, query, step, blocks, sums);
+    return;
+  }
+  if (job->variant == gyro_variant_avx2) {
+    avx2_score_chunk(rows, job->top, unit, radii, count, query, step, blocks, sums);
+    return;
+  }
+#endif
+  plain_score_chunk(rows, job->top, unit, radii, count, query, step, blocks, sums);
+}
+
+/// Scores of the tokens in `count` units from number `first` on, for heads that take one at most.
+static void score_short_tokens(const Job *job, const uint8_t *unit, const float *radii,
+                               int64_t first, int64_t count, const float *query, float *scores) {
+  const int64_t tokens = job->layout.tokens_per_unit, start = first * tokens;
+  const int64_t rest = job->rows->count - start;
+  const int64_t pitch = 8 / tokens;  // of tokens in a unit's sums
+  // Units in use throughout.
+  const int64_t full = rest / tokens < count ? rest / tokens : count;
+  const int64_t whole = polar_has_tables(job->variant, job->rows) ? full / 16 * 16 : 0;
+  float sums[polar_score_chunk * 8];
+  if (whole > 0) polar_table_scores(job->rows, unit, radii, whole, query, scores + start);
+  score_chunk(job, unit + whole * gyro_polar_unit_bytes(job->rows->format), radii + whole * 8,
+              count - whole, query, sums);
+  for (int64_t t = whole * tokens; t < (rest < count * tokens ? rest : count * tokens); t++)
+    scores[start + t] = sums[(t - whole * tokens) * pitch];
 }
 
 static void score_part(void *context, int64_t begin, int64_t end, int thread) {
@@ -92,32 +125,21 @@ static void score_part(void *context, int64_t begin, int64_t end, int thread) {
     const int64_t count = job->units - first < size ? job->units - first : size;
     if (count <= 0) continue;
     const uint8_t *unit = rows->codes + (head * rows->units + first) * bytes;
-    read_halves(rows->radii + (head * rows->units + first) * 8, count * 8, radii);
+    cache_widen(job->variant, rows->radii + (head * rows->units + first) * 8, count * 8, radii);
     memset(radii + count * 8, 0, 32);
     for (int64_t pair = 0; pair < job->shape.count * repeats; pair++) {
       const int64_t n = pair / repeats * heads + head * repeats + pair % repeats;
       const float *query = job->queries + n * l->units_per_token * 128;
-      const int blocks = l->tokens_per_unit > 1 ? l->blocks : 8;
-#if defined(__x86_64__)
-      if (job->variant == gyro_variant_avx512)
-        avx512_score_chunk(rows, job->top, unit, radii, count, query, step, blocks, sums);
-      else if (job->variant == gyro_variant_avx2)
-        avx2_score_chunk(rows, job->top, unit, radii, count, query, step, blocks, sums);
-      else
-#endif
-        plain_score_chunk(rows, job->top, unit, radii, count, query, step, blocks, sums);
       float *scores = job->scores + n * job->stride;
-      if (l->tokens_per_unit > 1) {
-        const int64_t start = first * l->tokens_per_unit;
-        const int64_t rest = rows->count - start, all = count * l->tokens_per_unit;
-        for (int64_t t = 0; t < (rest < all ? rest : all); t++)
-          scores[start + t] = sums[t * l->blocks];
-      } else {
-        for (int64_t t = 0; t < count / step; t++) {
-          float sum = sums[t * step * 8];
-          for (int64_t u = 1; u < step; u++) sum += sums[(t * step + u) * 8];
-          scores[first / step + t] = sum;
-        }
+      if (step == 1) {
+        score_short_tokens(job, unit, radii, first, count, query, scores);
+        continue;
+      }
+      score_chunk(job, unit, radii, count, query, sums);
+      for (int64_t t = 0; t < count / step; t++) {
+        float sum = sums[t * step * 8];
+        for (int64_t u = 1; u < step; u++) sum += sums[(t * step + u) * 8];
+        scores[first / step + t] = sum;
       }
     }
   }
@@ -141,23 +163,54 @@ void gyro_polar_scores(const gyro_polar_rows *rows, gyro_code_queries shape, con
   __builtin_free(lanes);
 }
 
+/// Radii of `count` tokens of so many blocks times their weights.
+GYRO_INLINE void weigh_tokens(const int blocks, int64_t count, const float *restrict weights,
+                              const float *restrict radii, float *restrict factors) {
+  for (int64_t t = 0; t < count; t++)
+    for (int b = 0; b < blocks; b++) factors[blocks * t + b] = weights[t] * radii[blocks * t + b];
+}
+
+/// Radii times the weights of their tokens; blocks of tokens that are not there weigh nothing.
 GYRO_CLONES
-static void weigh_radii(const polar_layout *l, const uint16_t *radii, int64_t first, int64_t count,
-                        const float *weights, int64_t tokens, float *factors) {
+static void weigh_radii(const polar_layout *l, int64_t first, int64_t count, const float *weights,
+                        int64_t tokens, const float *radii, float *factors) {
+  const int64_t start = first * l->tokens_per_unit / l->units_per_token;
+  const int64_t all = count * l->tokens_per_unit;
   if (l->tokens_per_unit == 1) {
-    for (int64_t u = 0; u < count; u++) {
-      const float weight = weights[(first + u) / l->units_per_token];
-      for (int b = 0; b < 8; b++) factors[8 * u + b] = weight * half_to_float(radii[8 * u + b]);
-    }
+    const int pitch = 8 * l->units_per_token;
+    if (pitch == 8)
+      weigh_tokens(8, count, weights + start, radii, factors);
+    else
+      weigh_tokens(pitch, count / l->units_per_token, weights + start, radii, factors);
     return;
   }
-  const int64_t start = first * l->tokens_per_unit;
-  const int64_t rest = tokens - start, all = count * l->tokens_per_unit;
-  for (int64_t i = 0; i < count * 8; i++) factors[i] = half_to_float(radii[i]);
-  for (int64_t t = 0; t < all; t++) {
-    const float weight = t < rest ? weights[start + t] : 0;
-    for (int b = 0; b < l->blocks; b++) factors[t * l->blocks + b] *= weight;
+  const int64_t used = tokens - start < all ? tokens - start : all;
+  if (l->blocks == 4) weigh_tokens(4, used, weights + start, radii, factors);
+  if (l->blocks == 2) weigh_tokens(2, used, weights + start, radii, factors);
+  if (l->blocks == 1) weigh_tokens(1, used, weights + start, radii, factors);
+  for (int64_t i = used * l->blocks; i < 8 * count; i++) factors[i] = 0;
+}
+
+/// Sums of every step-th of `count` units.
+static void add_chunk(const Job *job, const uint8_t *unit, int64_t count, const float *factors,
+                      float *sums) {
+  const gyro_polar_rows *rows = job->rows;
+  const int64_t step = step_of(&job->layout);
+#if defined(__x86_64__)
+  if (polar_has_tables(job->variant, rows)) {
+    polar_plane_sums(rows, unit, count, step, factors, sums);
+    return;
   }
+  if (job->variant == gyro_variant_avx512) {
+    avx512_add_chunk(rows, job->top, unit, count, step, factors, sums);
+    return;
+  }
+  if (job->variant == gyro_variant_avx2) {
+    avx2_add_chunk(rows, job->top, unit, count, step, factors, sums);
+    return;
+  }
+#endif
+  plain_add_chunk(rows, job->top, unit, count, step, factors, sums);
 }
 
 static void weigh_part(void *context, int64_t begin, int64_t end, int thread) {
@@ -167,29 +220,19 @@ static void weigh_part(void *context, int64_t begin, int64_t end, int thread) {
   const polar_layout *l = &job->layout;
   const int64_t bytes = gyro_polar_unit_bytes(rows->format), repeats = job->shape.repeats;
   const int64_t heads = rows->heads * repeats, step = step_of(l), size = rows->format.head_size;
-  float factors[polar_value_chunk * 8], sums[128];
+  float radii[polar_value_chunk * 8], factors[polar_value_chunk * 8], sums[128];
   for (int64_t item = begin; item < end; item++) {
     const int64_t head = item / job->chunks, chunk = item % job->chunks;
     const int64_t whole = polar_value_chunk / step * step, first = chunk * whole;
     const int64_t count = job->units - first < whole ? job->units - first : whole;
     const uint8_t *unit = rows->codes + (head * rows->units + first) * bytes;
-    const uint16_t *radii = rows->radii + (head * rows->units + first) * 8;
+    cache_widen(job->variant, rows->radii + (head * rows->units + first) * 8, count * 8, radii);
     for (int64_t pair = 0; pair < job->shape.count * repeats; pair++) {
       const int64_t n = pair / repeats * heads + head * repeats + pair % repeats;
-      weigh_radii(l, radii, first, count, job->queries + n * job->stride, rows->count, factors);
+      weigh_radii(l, first, count, job->queries + n * job->stride, rows->count, radii, factors);
       float *result = job->scores + (n * job->chunks + chunk) * size;
       for (int64_t part = 0; part < step; part++) {
-#if defined(__x86_64__)
-        if (job->variant == gyro_variant_avx512)
-          avx512_add_chunk(rows, job->top, unit + part * bytes, count - part, step,
-                           factors + 8 * part, sums);
-        else if (job->variant == gyro_variant_avx2)
-          avx2_add_chunk(rows, job->top, unit + part * bytes, count - part, step,
-                         factors + 8 * part, sums);
-        else
-#endif
-          plain_add_chunk(rows, job->top, unit + part * bytes, count - part, step,
-                          factors + 8 * part, sums);
+        add_chunk(job, unit + part * bytes, count - part, factors + 8 * part, sums);
         for (int64_t i = part * 128; i < size && i < (part + 1) * 128; i++) {
           float sum = 0;
           for (int64_t token = 0; token < l->tokens_per_unit; token++)
