@@ -4,22 +4,6 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-// One table answers one field of a row: a nibble, or a code of 3 bits.
-
-/// Bits of a field, and the codes in it.
-GYRO_INLINE int field_bits(int bits) { return bits == 3 ? 3 : 4; }
-
-/// Where bit `bit` of a lane's word of `size` bits lies in a row: the planes follow each other.
-GYRO_INLINE int row_bit(int size, int lane, int bit) {
-  int start = 0;
-  for (int plane = 32; plane > 0; plane /= 2) {
-    if (!(size & plane)) continue;
-    if (bit < plane) return start + lane * plane + bit;
-    bit -= plane, start += 16 * plane;
-  }
-  return start;
-}
-
 int64_t code_rows_by_tables(int variant, const gyro_code_rows *rows, int64_t count) {
   const int bits = rows->format.bits, columns = rows->format.width / 16;
   const int group = rows->group / 16;
@@ -33,6 +17,22 @@ int64_t code_rows_by_tables(int variant, const gyro_code_rows *rows, int64_t cou
 }
 
 #if defined(__x86_64__)
+// One table answers one field of a row: a nibble, or a code of 3 bits.
+
+/// Bits of a field.
+GYRO_INLINE int field_bits(int bits) { return bits == 3 ? 3 : 4; }
+
+/// Where bit `bit` of a lane's word of `size` bits lies in a row: the planes follow each other.
+GYRO_INLINE int row_bit(int size, int lane, int bit) {
+  int start = 0;
+  for (int plane = 32; plane > 0; plane /= 2) {
+    if (!(size & plane)) continue;
+    if (bit < plane) return start + lane * plane + bit;
+    bit -= plane, start += 16 * plane;
+  }
+  return start;
+}
+
 /// Tables by lanes, and by fields in each.
 GYRO_WIDE GYRO_INLINE void fill_tables(const gyro_code_rows *rows, const float *query,
                                        const int bits, const int columns, float *tables) {
