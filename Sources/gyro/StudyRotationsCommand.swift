@@ -9,8 +9,8 @@ struct StudyRotationsCommand: ParsableCommand {
     discussion: """
       Rotates a model with random orthogonal matrices and with Hadamard matrices of random signs, \
       one per seed, rounds it, and measures how far it lies from the float model on text that the \
-      float model samples. With --steps, rotations are also learned from each Hadamard start, \
-      alone and together with every scaling pair. A \
+      float model samples. With --steps, rotations are also learned from each Hadamard start, with \
+      what the scheme's quantizers learn (clipping), alone and together with every scaling pair. A \
       small model has hardly any outliers: --strength rotates its outlier twin instead, which \
       computes the same and has those of large models.
 

@@ -115,7 +115,7 @@ extension StageRunner {
     // What activations' quantizers learned beside the rotations stays; ranges that are found once
     // were found for the start, and are found anew.
     let states = learning.plan.siteStatePaths
-    let trained = states.filter { learned.parameter(at: $0)?.kind == .quantizer }
+    let trained = learning.quantizerStates(in: learned)
     for path in trained { merged.declare(path, learned[path], kind: .quantizer) }
     beforeRotation = learning.base
     isRotated = true

@@ -22,8 +22,8 @@ extension StageRunner {
       ParameterGroup("*", kinds: [.rotation], rotation),
       ParameterGroup("*", kinds: [.scaling, .quantizer], AdamW(), rateFactor: factor),
     ]
-    let trainable = trainable(work)
     let parameters = work.parameters
+    let trainable = work.learning.trainable(in: parameters)
     let learned = parameters.parameterPaths.filter(trainable.matches).compactMap {
       parameters.parameter(at: $0)
     }
@@ -39,15 +39,6 @@ extension StageRunner {
     fingerprints["precision"] = context.recipe.precision.rawValue
     let folder = folder(of: place).appending(path: "checkpoints")
     return (state, CheckpointDirectory(folder, fingerprints: fingerprints), options)
-  }
-
-  /// Rotations, scaling pairs, and what activations' quantizers learn.
-  private func trainable(_ work: RotationWork) -> PathPattern {
-    let states = work.learning.plan.siteStatePaths.filter {
-      work.parameters.parameter(at: $0)?.kind == .quantizer
-    }
-    return PathPattern(
-      ([RotationLearning.pattern.pattern] + states.map(\.name)).joined(separator: "|"))
   }
 
   func learn(

@@ -58,7 +58,9 @@ public struct RotationStudy: Sendable, Encodable {
 
   /// Four bits everywhere, with R1 and R2.
   public static let w4a4kv4: QuantizationScheme = {
-    let token = QuantizationRule(format: "int4", granularity: .token, isSymmetric: false)
+    // Where to clip is learned beside the rotations, and nowhere where they are not learned.
+    let token = QuantizationRule(
+      format: "int4", granularity: .token, isSymmetric: false, estimator: "clip(initial=1)")
     return QuantizationScheme(
       weights: QuantizationRule(format: "int4"), activations: token, keys: token, values: token,
       keep: ["lm_head"], rotations: RotationRule([.residual, .values]))

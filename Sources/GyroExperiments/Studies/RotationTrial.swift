@@ -34,13 +34,16 @@ extension RotationStudy {
     /// The divergence after rotating, and learning if there are steps.
     func divergence(_ kind: Kind, seed: UInt64) throws -> Double {
       let learning = try RotationLearning(
-        plan, configuration, base: base, scalings: kind.scalings, quantizesWeights: false)
+        plan, configuration, base: base, scalings: kind.scalings)
       var store = base
       learning.start(&store, kind.start(seed))
       try plan.prepare(&store)
       if kind.steps > 0 { try learn(learning, &store, kind.steps) }
-      let (rotations, _) = try learning.rotations(in: store)
-      return try measured(try rotations.merged(into: base, configuration), plan)
+      var merged = try learning.rotations(in: store).rotations.merged(into: base, configuration)
+      for path in learning.quantizerStates(in: store) {
+        merged.declare(path, store[path], kind: .quantizer)
+      }
+      return try measured(merged, plan)
     }
 
     private func learn(
@@ -49,23 +52,26 @@ extension RotationStudy {
       let model = model
       let groups = [
         ParameterGroup("*", kinds: [.rotation], CayleyAdam()),
-        ParameterGroup("*", kinds: [.scaling], AdamW(), rateFactor: 0.5),
+        ParameterGroup("*", kinds: [.scaling, .quantizer], AdamW(), rateFactor: 0.5),
       ]
-      let learned = store.parameterPaths.filter(RotationLearning.pattern.matches)
+      let trainable = learning.trainable(in: store)
+      let learned = store.parameterPaths.filter(trainable.matches)
         .compactMap { store.parameter(at: $0) }
       var optimizer = try Optimizer(
         groups: groups.filter { learned.contains(where: $0.matches) }, for: store,
-        trainable: RotationLearning.pattern)
+        trainable: trainable)
       let schedule = try Schedule(.cosine, peak: 0.01, final: 0, warmup: 0, steps: steps)
       for step in 0..<steps {
         let batch = seen[step % seen.count]
         let wanted = model(TokenWindow(batch), ForwardPass(base)).value
         let result = try differentiate(
           store, mode: .training(step: step), instrumentation: learning,
-          trainable: RotationLearning.pattern.matches
+          trainable: trainable.matches
         ) { model(TokenWindow(batch), $0).kullbackLeibler(toTeacher: wanted) }
         try optimizer.step(&store, result.gradients, rate: schedule(step))
+        plan.constrain(&store)
         learning.merge(into: &store)
+        try learning.rangeWeights(in: &store)
       }
     }
 

@@ -85,6 +85,18 @@ public struct RotationLearning: Instrumentation {
   /// Paths of the learned numbers.
   public static let pattern: PathPattern = "^rotation"
 
+  /// What quantizers of activations learn beside the rotations, e.g. where to clip: it ships with the
+  /// merged weights.
+  public func quantizerStates(in parameters: ParameterStore) -> [ParameterPath] {
+    plan.siteStatePaths.filter { parameters.parameter(at: $0)?.kind == .quantizer }
+  }
+
+  /// Paths of everything that is learned: rotations, scaling pairs and ``quantizerStates(in:)``.
+  public func trainable(in parameters: ParameterStore) -> PathPattern {
+    let states = quantizerStates(in: parameters).map(\.name)
+    return PathPattern(([Self.pattern.pattern] + states).joined(separator: "|"))
+  }
+
   /// Puts first rotations into the store and merges them; scalings start at 1.
   public func start(_ parameters: inout ParameterStore, _ start: RotationStart) {
     declare(start, in: &parameters)
