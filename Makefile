@@ -1,7 +1,9 @@
 # Gyro: the two commands a newcomer needs are `make quickstart` and `make test`.
 SWIFT ?= swift
-# Tests look inside modules, so everything is compiled for testing, once.
+# Tests look inside modules, so everything is compiled for testing, once: by one flag of ours, for `swift
+# test` would put its own in another place, and the compiler would be run again for everything.
 BUILD = -c release -Xswiftc -enable-testing
+TEST = $(BUILD) --disable-testable-imports
 GYRO = .build/release/gyro
 
 .PHONY: quickstart test build dependencies format lint bench fuzz docs verify-env clean help
@@ -13,10 +15,10 @@ quickstart: build ## Build, then take a small Llama from float to INT4 by rotati
 	$(GYRO) run Recipes/quickstart.yaml --output runs/quickstart --fresh
 
 test: dependencies ## Run the test suite
-	$(SWIFT) test $(BUILD)
+	$(SWIFT) test $(TEST)
 
 test-openblas: dependencies ## Run the test suite with OpenBLAS as the only matrix library
-	$(SWIFT) test $(BUILD) --scratch-path .build/openblas --disable-default-traits
+	$(SWIFT) test $(TEST) --scratch-path .build/openblas --disable-default-traits
 
 build: dependencies ## Build the command line
 	$(SWIFT) build $(BUILD) --product gyro
