@@ -37,6 +37,11 @@ extension RotationStudy {
         plan, configuration, base: base, scalings: kind.scalings)
       var store = base
       learning.start(&store, kind.start(seed))
+      if !kind.scalings.isEmpty {
+        let pass = ForwardPass(base, instrumentation: learning.balanceProbe)
+        _ = model(TokenWindow(seen[0]), pass)
+        learning.balance(&store, samples: pass.statistics)
+      }
       try plan.prepare(&store)
       if kind.steps > 0 { try learn(learning, &store, kind.steps) }
       var merged = try learning.rotations(in: store).rotations.merged(into: base, configuration)
