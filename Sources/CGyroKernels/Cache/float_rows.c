@@ -1,3 +1,4 @@
+#include "cache_chunks.h"
 #include "cache_half.h"
 #include "cache_variant.h"
 #include "gyro_cache_float.h"
@@ -18,9 +19,8 @@ static int64_t place_of(const gyro_float_rows *rows, int64_t head, int64_t token
   return (head * rows->slots + token % rows->slots) * rows->head_size;
 }
 
-GYRO_CLONES
 static void widen(const uint16_t *halves, int64_t count, float *floats) {
-  for (int64_t i = 0; i < count; i++) floats[i] = half_to_float(halves[i]);
+  cache_widen(chosen_variant(gyro_variant_best), halves, count, floats);
 }
 
 GYRO_CLONES

@@ -18,22 +18,14 @@ extension StageRunner {
       case .published: CayleySGD.published(seed: UInt64(stage.seed))
       }
     let factor = stage.learning.rate > 0 ? stage.scalingRate / stage.learning.rate : 0
-    let candidates = [
-      ParameterGroup("*", kinds: [.rotation], rotation),
-      ParameterGroup("*", kinds: [.scaling, .quantizer], AdamW(), rateFactor: factor),
-    ]
     let parameters = work.parameters
-    let trainable = work.learning.trainable(in: parameters)
-    let learned = parameters.parameterPaths.filter(trainable.matches).compactMap {
-      parameters.parameter(at: $0)
-    }
     let state = TrainingState(
       parameters: parameters,
-      optimizer: try Optimizer(
-        groups: candidates.filter { learned.contains(where: $0.matches) }, for: parameters,
-        trainable: trainable), seed: seed(ofStage: place.index))
+      optimizer: try work.learning.optimizer(
+        for: parameters, rotations: rotation, rateFactor: factor),
+      seed: seed(ofStage: place.index))
     var options = try options(of: stage.learning)
-    options.trainable = trainable
+    options.trainable = work.learning.trainable(in: parameters)
     var fingerprints = options.fingerprints
     fingerprints["scheme"] = work.learning.plan.scheme.fingerprint
     fingerprints["precision"] = context.recipe.precision.rawValue
@@ -83,8 +75,6 @@ private final class RotationCallback: TrainingCallback {
   func handle(_ event: TrainingEvent, _ state: inout TrainingState) -> TrainingEvent? { nil }
 
   func didUpdate(_ state: inout TrainingState) throws {
-    learning.plan.constrain(&state.parameters)
-    learning.merge(into: &state.parameters)
-    try learning.rangeWeights(in: &state.parameters)
+    try learning.settle(&state.parameters)
   }
 }

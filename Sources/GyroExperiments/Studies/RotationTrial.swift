@@ -55,16 +55,9 @@ extension RotationStudy {
       _ learning: RotationLearning, _ store: inout ParameterStore, _ steps: Int
     ) throws {
       let model = model
-      let groups = [
-        ParameterGroup("*", kinds: [.rotation], CayleyAdam()),
-        ParameterGroup("*", kinds: [.scaling, .quantizer], AdamW(), rateFactor: 0.5),
-      ]
       let trainable = learning.trainable(in: store)
-      let learned = store.parameterPaths.filter(trainable.matches)
-        .compactMap { store.parameter(at: $0) }
-      var optimizer = try Optimizer(
-        groups: groups.filter { learned.contains(where: $0.matches) }, for: store,
-        trainable: trainable)
+      var optimizer = try learning.optimizer(
+        for: store, rotations: CayleyAdam(), rateFactor: 0.5)
       let schedule = try Schedule(.cosine, peak: 0.01, final: 0, warmup: 0, steps: steps)
       for step in 0..<steps {
         let batch = seen[step % seen.count]
@@ -74,9 +67,7 @@ extension RotationStudy {
           trainable: trainable.matches
         ) { model(TokenWindow(batch), $0).kullbackLeibler(toTeacher: wanted) }
         try optimizer.step(&store, result.gradients, rate: schedule(step))
-        plan.constrain(&store)
-        learning.merge(into: &store)
-        try learning.rangeWeights(in: &store)
+        try learning.settle(&store)
       }
     }
 

@@ -100,18 +100,14 @@ struct LayerComparison {
 struct CodeRows {
   private let codes: QuantizedTensor
   private let groups: GroupIndex
-  /// By code, the format's number before any zero point.
-  private let decoded: [Float]
+  private let numbers: [Float]
   private let scales: [Float]
   private let zeroPoints: [Float]?
 
   init(_ codes: QuantizedTensor) {
     self.codes = codes
     groups = GroupIndex(codes.granularity, of: codes.shape)
-    decoded = (0..<256).map { code in
-      codes.isSymmetric
-        ? codes.format.decode(UInt8(code)) : Float(code & ((1 << codes.format.bits) - 1))
-    }
+    numbers = codes.numbers
     scales = codes.scales.scales.elements
     zeroPoints = codes.scales.zeroPoints?.elements
   }
@@ -125,7 +121,7 @@ struct CodeRows {
       let places = (0..<columns).map { groups[row: row, column: $0] }
       return (
         places.indices.map { column in
-          decoded[Int(line[column])] - (zeroPoints?[places[column]] ?? 0)
+          numbers[Int(line[column])] - (zeroPoints?[places[column]] ?? 0)
         },
         places.map { scales[$0] }
       )

@@ -66,20 +66,11 @@ public struct Verification: Sendable, Codable {
     return parts[0] + " " + parts.dropFirst().joined(separator: ", ")
   }
 
-  /// Reads a file or folder and compares it.
-  ///
-  /// - Parameters:
-  ///   - source: an export, or a checkpoint of this project.
-  ///   - reference: the checkpoint that was exported, or the folder of the run that made it; nil
-  ///     only reads the bytes again.
-  /// - Throws: ``ExportError``, `CheckpointError` and what reading either throws.
-  public init(of source: URL, against reference: URL? = nil) throws {
-    try self.init(of: ReadBack(source), against: reference)
-  }
-
   /// Compares what was read with a checkpoint.
-  /// - Parameter reference: as above.
-  /// - Throws: what reading the checkpoint throws.
+  ///
+  /// - Parameter reference: the checkpoint that was exported, or the folder of the run that made it;
+  ///   nil only looks at what was read.
+  /// - Throws: what reading the checkpoint throws, and as below.
   public init(of copy: ReadBack, against reference: URL?) throws {
     let expected = try reference.map { try ShippedModel(at: Self.checkpoint(in: $0)) }
     try self.init(of: copy, against: expected, named: reference?.relativePath ?? "the model")

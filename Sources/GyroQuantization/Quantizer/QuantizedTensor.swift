@@ -70,9 +70,7 @@ public struct QuantizedTensor: EncodedElements {
 
   private func decodeGroups(_ codes: PooledBuffer, _ destination: UnsafeMutablePointer<Float>) {
     let groups = scales.scales.count
-    let table = (0..<256).map { code in
-      isSymmetric ? format.decode(UInt8(code)) : Float(code & ((1 << format.bits) - 1))
-    }
+    let table = numbers
     parts.withElements { scale in
       let run = { (zeroPoint: UnsafePointer<Float>?) in
         gyro_decode_groups(
@@ -83,6 +81,13 @@ public struct QuantizedTensor: EncodedElements {
     }
     let rest = scaleFormat == .e4m3 ? scales.tensorScale : 1
     if rest != 1 { for place in 0..<shape.count { destination[place] *= rest } }
+  }
+
+  /// What each of the 256 bytes stands for, before any zero point is taken away.
+  package var numbers: [Float] {
+    (0..<256).map { code in
+      isSymmetric ? format.decode(UInt8(code)) : Float(code & ((1 << format.bits) - 1))
+    }
   }
 
   /// What numbers are multiplied by first: scales of two levels multiply level by level.

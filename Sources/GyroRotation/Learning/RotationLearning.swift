@@ -1,6 +1,7 @@
 public import GyroAutodiff
 import GyroManifolds
 public import GyroModels
+public import GyroOptimization
 public import GyroQuantization
 public import GyroTensors
 
@@ -17,16 +18,15 @@ public import GyroTensors
 /// let learning = try RotationLearning(plan, configuration, base: base)
 /// var store = base
 /// learning.start(&store, .hadamard(seed: 7))
-/// let pattern = RotationLearning.pattern
-/// var optimizer = try Optimizer([("*", CayleySGD())], for: store, trainable: pattern)
+/// var optimizer = try learning.optimizer(for: store, rotations: CayleySGD(), rateFactor: 0.5)
+/// let trainable = learning.trainable(in: store)
 /// for step in 0..<100 {
 ///   let (tokens, targets) = batch(step)
 ///   let result = try differentiate(
-///     store, mode: .training(step: step), instrumentation: learning, trainable: pattern.matches
+///     store, mode: .training(step: step), instrumentation: learning, trainable: trainable.matches
 ///   ) { pass in model.nextTokenLoss(tokens, targets: targets, pass) }
 ///   try optimizer.step(&store, result.gradients, rate: rate(step))
-///   learning.merge(into: &store)
-///   try learning.rangeWeights(in: &store)
+///   try learning.settle(&store)
 /// }
 /// let rotations = try learning.rotations(in: store).rotations
 /// ```
@@ -95,6 +95,36 @@ public struct RotationLearning: Instrumentation {
   public func trainable(in parameters: ParameterStore) -> PathPattern {
     let states = quantizerStates(in: parameters).map(\.name)
     return PathPattern(([Self.pattern.pattern] + states).joined(separator: "|"))
+  }
+
+  /// An optimizer of all that is ``trainable(in:)``: rotations move by `rule`, scaling pairs and what
+  /// quantizers learn by Adam.
+  ///
+  /// - Parameter rateFactor: Adam's rate as a share of that of `rule`.
+  /// - Throws: `OptimizerError`, as `Optimizer` does.
+  public func optimizer(
+    for parameters: ParameterStore, rotations rule: any UpdateRule, rateFactor: Double
+  ) throws -> Optimizer {
+    let trainable = trainable(in: parameters)
+    let learned = parameters.parameterPaths.filter(trainable.matches).compactMap {
+      parameters.parameter(at: $0)
+    }
+    let groups = [
+      ParameterGroup("*", kinds: [.rotation], rule),
+      ParameterGroup("*", kinds: [.scaling, .quantizer], AdamW(), rateFactor: rateFactor),
+    ]
+    return try Optimizer(
+      groups: groups.filter { learned.contains(where: $0.matches) }, for: parameters,
+      trainable: trainable)
+  }
+
+  /// What follows every step of an optimizer: states come back into their domain, weights are merged
+  /// and their ranges found anew.
+  /// - Throws: what a range method finds wrong.
+  public func settle(_ parameters: inout ParameterStore) throws {
+    plan.constrain(&parameters)
+    merge(into: &parameters)
+    try rangeWeights(in: &parameters)
   }
 
   /// Puts first rotations into the store and merges them; scalings start at 1.
