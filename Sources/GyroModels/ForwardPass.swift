@@ -86,6 +86,13 @@ public final class ForwardPass {
   public let precision: MatmulPrecision
   /// Whether blocks drop their activations and recompute them in the backward pass.
   public let recomputesActivations: Bool
+  /// Whether elements of weights that had to be decoded, from codes or 16-bit numbers, stay decoded in
+  /// the store for the next pass. Else each weight is decoded when a layer asks for it, and goes when
+  /// the layer is done.
+  public let keepsDecodedWeights: Bool
+
+  /// What all weights may take decoded for a pass to keep them so, unless it is told.
+  public static let keptDecodedBytes = 1 << 30
 
   private let parameters: ParameterStore
   private let instrumentation: any Instrumentation
@@ -100,16 +107,22 @@ public final class ForwardPass {
   public private(set) var fault: NumericFault?
 
   /// A pass that does not differentiate.
+  ///
+  /// - Parameter keepsDecodedWeights: when nil, they are kept if all of them take at most
+  ///   ``keptDecodedBytes``: with many rows decoding is little beside the product, but it is most of
+  ///   the work for one token.
   public init(
     _ parameters: ParameterStore, mode: ForwardMode = .evaluation, seed: UInt64 = 0,
     instrumentation: any Instrumentation = NoInstrumentation(),
-    precision: MatmulPrecision = .float32
+    precision: MatmulPrecision = .float32, keepsDecodedWeights: Bool? = nil
   ) {
     self.parameters = parameters
     self.mode = mode
     self.seed = seed
     self.instrumentation = instrumentation
     self.precision = precision
+    self.keepsDecodedWeights =
+      keepsDecodedWeights ?? (parameters.undecodedBytes <= Self.keptDecodedBytes)
     recomputesActivations = false
     trainable = { _ in false }
   }
@@ -125,16 +138,18 @@ public final class ForwardPass {
     self.instrumentation = instrumentation
     self.precision = precision
     self.recomputesActivations = recomputesActivations
+    keepsDecodedWeights = true
     self.trainable = trainable
     self.tape = tape
   }
 
   /// A parameter as layers see it: tracked while differentiating, instrumented. Asked for twice in
-  /// one pass (tied embeddings), it is the same variable, quantized once.
+  /// one pass (tied embeddings), it is the same variable, quantized once; in a pass that lets decoded
+  /// weights go, the same values, quantized again.
   public func callAsFunction(_ parameter: Parameter) -> Variable {
     if let known = placed[parameter.path] { return known }
     let variable = instrumentation.weight(raw(parameter), of: parameter, self)
-    placed[parameter.path] = variable
+    if keepsDecodedWeights { placed[parameter.path] = variable }
     return variable
   }
 
@@ -154,7 +169,7 @@ public final class ForwardPass {
     let path = parameter.path
     let value = parameters[path]
     guard let tape, parameter.kind != .buffer, trainable(path) else {
-      return Variable(constant: value)
+      return Variable(constant: keepsDecodedWeights ? value : value.decodingApart())
     }
     return tape.leaf(value) { [unowned self] in gradients.accumulate($0, at: path) }
   }

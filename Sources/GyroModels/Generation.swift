@@ -80,7 +80,8 @@ extension Llama {
     var random = RandomStream(seed: sampling.seed).derived("generation")
     var (tokens, next) = ([Int32](), prompt)
     while tokens.count < count, cache.length + next.count <= configuration.context {
-      let pass = ForwardPass(parameters, instrumentation: instrumentation)
+      let pass = ForwardPass(
+        parameters, instrumentation: instrumentation, keepsDecodedWeights: true)
       let logits = try self(
         TokenWindow(next, batch: 1, length: next.count), pass, continuing: &cache
       ).value
@@ -115,7 +116,8 @@ extension Llama {
     for position in 1..<max(length, 1) {
       let window = TokenWindow(rows.map { $0[position - 1] }, batch: batch, length: 1)
       // Nothing in a cache of floats throws.
-      let logits = try! self(window, ForwardPass(parameters), continuing: &cache).value
+      let pass = ForwardPass(parameters, keepsDecodedWeights: true)
+      let logits = try! self(window, pass, continuing: &cache).value
       logits.withElements { pointer in
         for row in 0..<batch {
           // Each row draws from a stream of its own: the text does not depend on the batch.

@@ -121,6 +121,18 @@ public struct ParameterStore: Sendable {
     paths.filter { entries[$0]!.kind != .buffer }
   }
 
+  /// What elements that are still to be decoded, from codes or 16-bit numbers, would take in memory.
+  public var undecodedBytes: Int {
+    entries.values.reduce(0) { $0 + ($1.value.isPresent ? 0 : 4 * $1.value.count) }
+  }
+
+  /// A copy whose tensors decode their elements for it alone (`Tensor.decodingApart`).
+  public func decodingApart() -> ParameterStore {
+    var copy = self
+    for path in paths { copy.entries[path]!.value = self[path].decodingApart() }
+    return copy
+  }
+
   /// The number of trained elements.
   public var parameterCount: Int { parameterPaths.reduce(0) { $0 + self[$1].count } }
 

@@ -163,7 +163,14 @@ public struct Tensor: Sendable {
   public func contiguous() -> Tensor { isContiguous ? self : copied() }
 
   /// Whether reading elements decodes nothing.
-  var isPresent: Bool { storage.isPresent }
+  public var isPresent: Bool { storage.isPresent }
+
+  /// The same tensor, codes and all; what has to be decoded to read it is decoded for the copy alone,
+  /// and goes with it. The tensor itself where nothing has to be.
+  public func decodingApart() -> Tensor {
+    guard isWhole, let fresh = storage.undecoded() else { return self }
+    return Tensor(shape: shape, storage: fresh)
+  }
 
   /// A copy in storage of its own, in row-major order, without codes. What follows from codes or
   /// 16-bit numbers is decoded into the copy alone.

@@ -62,6 +62,15 @@ final class TensorStorage: @unchecked Sendable {  // what is written late is wri
   /// Whether elements lie in memory.
   var isPresent: Bool { present != nil || late.withLock { $0.memory != nil } }
 
+  /// Storage of its own for what nobody has decoded here; nil when elements lie in memory.
+  func undecoded() -> TensorStorage? {
+    guard present == nil else { return nil }
+    let late = late.withLock { $0 }
+    if late.memory != nil { return nil }
+    return encoded.map { TensorStorage(decoding: $0) }
+      ?? late.halves.map { TensorStorage(decoding: $0) }
+  }
+
   /// Writes all elements without keeping them here.
   func decode(into destination: UnsafeMutablePointer<Float>) {
     let late = late.withLock { $0 }

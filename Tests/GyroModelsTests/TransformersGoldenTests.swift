@@ -48,6 +48,27 @@ struct TransformersGoldenTests {
     #expect(type == (name == "llama3-tied" || name == "llama-biased" ? .float32 : type))
   }
 
+  @Test(
+    "a pass that lets decoded weights go computes the same bits, and the weights stay as stored",
+    arguments: names)
+  func releasing(_ name: String) throws {
+    let (model, tokens, _) = try load(name)
+    let stored = model.parameters.undecodedBytes
+    #expect(
+      (stored > 0)
+        == (ScalarType.narrowest(
+          holding: model.parameters.paths.map { model.parameters[$0] }) != .float32))
+    let released = model.model(
+      tokens, ForwardPass(model.parameters, keepsDecodedWeights: false)
+    ).value
+    #expect(model.parameters.undecodedBytes == stored)
+    let apart = model.parameters.decodingApart()
+    expectSameBits(model.model(tokens, ForwardPass(apart)).value, released, name)
+    #expect(model.parameters.undecodedBytes == stored && apart.undecodedBytes == 0)
+    expectSameBits(logits(model, tokens), released, name)
+    #expect(model.parameters.undecodedBytes == 0)
+  }
+
   @Test("every golden is tested")
   func complete() throws {
     let found = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)

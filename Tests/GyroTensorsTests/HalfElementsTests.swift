@@ -67,6 +67,24 @@ struct HalfElementsTests {
     expectSame(collected(Tensor([0, 3], repeating: 0)), [])
   }
 
+  @Test("a tensor that decodes apart has the same numbers and leaves its source as it was")
+  func apart() {
+    let (half, plain) = pair([6, 8])
+    let copy = half.decodingApart()
+    expectSameBits(copy, plain)
+    #expect(copy.isPresent && !half.isPresent && half.halfElements != nil)
+    let grid = IntegerGrid(uninitializedRows: 2, columns: 3)
+    for place in 0..<6 { grid.codePointer[place] = Int8(place) }
+    (grid.scalePointer[0], grid.scalePointer[1]) = (0.5, 2)
+    let codes = Tensor([2, 3], on: grid)
+    let twin = codes.reshaped([3, 2]).decodingApart()
+    expectSame(twin.elements, [0, 0.5, 1, 6, 8, 10])
+    #expect(!codes.isPresent && twin.wholeGrid?.codePointer == grid.codePointer)
+    // Nothing is decoded of numbers that are there, or for a part of a tensor.
+    expectSame(plain.decodingApart().elements, plain.elements)
+    expectSameBits(half.sliced(axis: 0, 1..<3).decodingApart(), plain.sliced(axis: 0, 1..<3))
+  }
+
   @Test("many threads that look at once see the same numbers")
   func threads() async {
     let (half, plain) = pair([64, 64])

@@ -73,17 +73,21 @@ extension Experiment {
         inputs: Array(ids.dropLast()), targets: Array(ids.dropFirst()), batch: rows, length: length)
     }
     var counting = StageCounting(recipe, units: "tokens", parameters: build.store, plan: plan)
+    counting.storedBytes = modelFolder.map(Self.storedBytes)
     let window = LanguageTask.evaluationLength(whole)
     counting.usualLength = window
     counting.evaluationUnits = try tokens(evaluation, tokenizer)
     counting.furtherUnits = try furtherEvaluations.compactMap { try tokens($0.source, tokenizer) }
-    counting.sampled = [training, calibration, evaluation].compactMap { source in
+    let sampled = [training, calibration, evaluation].compactMap { source in
       if case .generated(let tokens, _) = source { tokens } else { nil }
-    }.reduce(0, +)
-    if counting.sampled > 0 {
+    }
+    counting.sampled = sampled.reduce(0, +)
+    if let most = sampled.max() {
       // A layer at a time is copied together.
+      let length = max(shape.length, window) + 1
       let width = 2 * whole.keyValueHeads * whole.headSize
-      counting.samplingBytes = 4 * 64 * (max(shape.length, window) + 1) * width * (whole.layers + 2)
+      counting.samplingBytes =
+        4 * min(64, most / length + 1) * length * width * (whole.layers + 2)
       counting.samplingSeconds = Self.samplingSeconds(model, parameters) * part.workRatio
     }
     counting.text = try [training, calibration].compactMap { try tokens($0, tokenizer) }
@@ -110,6 +114,17 @@ extension Experiment {
     var vocabulary = tokenizer?.vocabularySize ?? 0
     if case .train(_, let size) = recipe.tokenizer { vocabulary = size }
     return (recipe.configuration(vocabulary: vocabulary), tokenizer)
+  }
+
+  /// Bytes of the files with a model's weights.
+  private static func storedBytes(of model: URL) -> Int {
+    func size(_ file: URL) -> Int {
+      (try? file.resourceValues(forKeys: [.fileSizeKey]))?.fileSize ?? 0
+    }
+    let files = try? FileManager.default.contentsOfDirectory(
+      at: model, includingPropertiesForKeys: [.fileSizeKey])
+    guard let files else { return size(model) }
+    return files.filter { $0.pathExtension == "safetensors" }.reduce(0) { $0 + size($1) }
   }
 
   /// The batch with the most tokens that a stage computes at once.

@@ -138,7 +138,7 @@ extension Experiment {
       // The last target of a window needs one token more than its inputs.
       return .sampled(
         try SampledWindows.sample(
-          language.model, language.parameters, tokens: tokens, length: length + 1,
+          language.model, language.parameters.decodingApart(), tokens: tokens, length: length + 1,
           seed: UInt64(seed)
         ) { try say(.working(label: "sampling text for \(name)", done: $0, total: $1)) })
     case .digits, .images:

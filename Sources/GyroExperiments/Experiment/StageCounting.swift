@@ -12,6 +12,8 @@ struct StageCounting {
   /// Tokens of a window where the recipe names none; 1 for images.
   var usualLength = 1
   private var trainedLength: Int { min(usualLength, 128) }
+  /// Bytes of the weights' files; nil when the experiment makes its model.
+  var storedBytes: Int?
   /// Units of `data.evaluate`; nil when there is none.
   var evaluationUnits: Int?
   /// Tokens of each text that is measured beside it.
@@ -52,7 +54,9 @@ struct StageCounting {
     if sampled > 0 {
       let label = "text from the float model"
       add("sample", label, "\(sampled) tokens", Double(sampled) * samplingSeconds)
-      note(label, activations: samplingBytes)
+      // Sampling decodes a copy of its own.
+      let decoded = unchangedBytes < 4 * elements ? 4 * elements : 0
+      note(label, activations: samplingBytes + decoded)
     }
     for stage in recipe.stages { try count(stage, &rates) }
     let assumptions = rates.assumptions(unit: unit, sampled: sampled > 0)
@@ -252,11 +256,18 @@ struct StageCounting {
 
   // MARK: Memory
 
+  /// A model that nobody changes, as it lies in memory: as in its file when it is large, because then
+  /// no pass keeps what it decodes.
+  private var unchangedBytes: Int {
+    let copy = 4 * elements
+    return copy > ForwardPass.keptDecodedBytes ? min(copy, storedBytes ?? copy) : copy
+  }
+
   private mutating func note(
     _ stage: String, activations: Int, training: [(String, Int)] = []
   ) {
     let copy = 4 * elements
-    var parts = [("model", copy)]
+    var parts = [("model", training.isEmpty && !hasChanged ? unchangedBytes : copy)]
     if hasChanged { parts.append(("model as it was (teacher)", copy)) }
     if isQuantized { parts.append(("codes and frozen weights", copy / 2)) }
     parts += training

@@ -88,14 +88,17 @@ struct StepProbe<T: ExperimentTask> {
     var cost = Cost(secondsPerUnit: seconds / Double(max(size, 1)) * workRatio)
     let half = self.batch(max(1, units / 2))
     let fewer = task.size(of: half)
-    if work.kind != .evaluate, fewer < size {
-      var less = 0
-      _ = try time(work, half, &less)
-      let slope = max(0, Double(kept - less) / Double(size - fewer))
-      cost.bytesPerUnit = slope * keptRatio
-      cost.bytesPerStep = max(0, Double(kept) - slope * Double(size)) * parameterRatio
-    } else {
+    guard fewer < size else {
       cost.bytesPerUnit = Double(max(kept, 0)) / Double(max(size, 1)) * keptRatio
+      return cost
+    }
+    var less = 0
+    _ = try time(work, half, &less)
+    let slope = max(0, Double(kept - less) / Double(size - fewer))
+    cost.bytesPerUnit = slope * keptRatio
+    // What a pass that measures makes of weights is counted with them.
+    if work.kind != .evaluate {
+      cost.bytesPerStep = max(0, Double(kept) - slope * Double(size)) * parameterRatio
     }
     return cost
   }

@@ -25,7 +25,8 @@ public enum FixedInputs {
   public static func logits(of model: ShippedModel) throws -> Tensor {
     let instrumentation: any Instrumentation = model.plan ?? NoInstrumentation()
     let pass = ForwardPass(
-      model.parameters, mode: .evaluation, instrumentation: instrumentation)
+      model.parameters, mode: .evaluation, instrumentation: instrumentation,
+      keepsDecodedWeights: false)
     let result: Variable
     switch model.network {
     case .language(let language):

@@ -78,7 +78,7 @@ extension QuantizationPlan {
         place.rule.isDynamic
         ? (Tensor.zeros([1]), [Float(0)...1])
         : weights.contains(path)
-          ? try start(ofWeight: parameters[path], place)
+          ? try start(ofWeight: parameters[path].decodingApart(), place)
           : try start(ofSite: place, calibration)
       if !weights.contains(path) { declareMovingRange(ranges[0], place, &parameters) }
       let scales = place.quantizer.scales(ranges: ranges)

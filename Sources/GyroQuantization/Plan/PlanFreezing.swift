@@ -46,10 +46,9 @@ extension QuantizationPlan {
   private func frozen(
     _ value: Tensor, _ place: Place, _ parameters: ParameterStore
   ) throws(NotFiniteRow) -> Tensor {
-    // A copy of 16-bit elements as Float32 goes with this call; the store keeps the 16 bits.
-    let plain = value.halfElements == nil ? value : value.copied()
-    return place.quantizer.tensor(
-      of: try place.estimator.quantized(plain, place.quantizer, states(of: place, in: parameters)))
+    place.quantizer.tensor(
+      of: try place.estimator.quantized(
+        value.decodingApart(), place.quantizer, states(of: place, in: parameters)))
   }
 
   /// The states of a place by name; empty for one whose range follows the data.

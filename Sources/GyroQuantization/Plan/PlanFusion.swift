@@ -35,9 +35,7 @@ extension QuantizationPlan {
         if let kept = Self.keptTensorScale(of: weight) { return kept }
         var states: [String: Tensor] = [:]
         for name in place.stateNames { states[name] = value(place.path(of: name, at: path)) }
-        // A copy of 16-bit elements as Float32 goes with this call; the store keeps the 16 bits.
-        let plain = weight.halfElements == nil ? weight : weight.copied()
-        return place.estimator.tensorScale(of: plain, place.quantizer, states)
+        return place.estimator.tensorScale(of: weight.decodingApart(), place.quantizer, states)
       })
     result.quantizer = place.quantizer.sharing(tensorScale: scale)
     return result
