@@ -9,6 +9,12 @@ public struct Differentiation: Sendable {
   public let gradients: Gradients
   /// What layers recorded.
   public let statistics: Statistics
+
+  public init(loss: Float, gradients: Gradients, statistics: Statistics) {
+    self.loss = loss
+    self.gradients = gradients
+    self.statistics = statistics
+  }
 }
 
 /// The loss and its gradients with respect to the parameters of a store.

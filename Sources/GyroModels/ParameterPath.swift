@@ -14,6 +14,9 @@ public struct ParameterPath: Hashable, Sendable, Codable, ExpressibleByStringLit
     ParameterPath(name.isEmpty ? component : name + "." + component)
   }
 
+  /// Whether this is the path of something inside `scope`.
+  public func isInside(_ scope: ParameterPath) -> Bool { name.hasPrefix(scope.name + ".") }
+
   public var description: String { name }
   public static func < (a: ParameterPath, b: ParameterPath) -> Bool { a.name < b.name }
 

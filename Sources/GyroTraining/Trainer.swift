@@ -54,6 +54,30 @@ public struct Trainer {
     loss: (Batch, ForwardPass) throws -> Variable
   ) throws {
     let trained = Set(try state.parameters.paths(matching: options.trainable))
+    try run(
+      &state, size: size, absorb: absorb, batch: batch,
+      differentiation: { batch, parameters, mode, seed in
+        try differentiate(
+          parameters, mode: mode, seed: seed, instrumentation: instrumentation,
+          precision: precision, recomputesActivations: recomputesActivations,
+          trainable: trained.contains
+        ) { try loss(batch, $0) }
+      })
+  }
+
+  /// Trains from `state.step` to `options.steps` by gradients that are found in a way of the caller's
+  /// own, e.g. one part of the model after the other.
+  ///
+  /// - Parameters:
+  ///   - state: as above, as are `size`, `absorb` and `batch`.
+  ///   - differentiation: the loss of a batch and its gradients, with the seed of its randomness.
+  /// - Throws: `TrainingError`, or what a closure or callback throws.
+  public func run<Batch>(
+    _ state: inout TrainingState, size: (Batch) -> Int = { _ in 1 },
+    absorb: (Statistics, inout ParameterStore) throws -> Void = { _, _ in },
+    batch: (Int) throws -> Batch,
+    differentiation: (Batch, ParameterStore, ForwardMode, UInt64) throws -> Differentiation
+  ) throws {
     do {
       try send(.began(step: state.step, steps: options.steps), &state)
       while state.step < options.steps {
@@ -66,12 +90,9 @@ public struct Trainer {
             let batch = try batch(state.step * options.accumulation + part)
             work.items += size(batch)
             work.add(
-              try differentiate(
-                state.parameters, mode: .training(step: state.step),
-                seed: state.seed &+ UInt64(part) &* 0x9e37_79b9_7f4a_7c15,
-                instrumentation: instrumentation, precision: precision,
-                recomputesActivations: recomputesActivations, trainable: trained.contains
-              ) { try loss(batch, $0) })
+              try differentiation(
+                batch, state.parameters, .training(step: state.step),
+                state.seed &+ UInt64(part) &* 0x9e37_79b9_7f4a_7c15))
           }
           var metrics = try finish(&work, &state, absorb: absorb)
           metrics.seconds = clock() - started

@@ -19,8 +19,12 @@ struct RotationRunTests {
     try Data(contentsOf: run.appending(path: "rotations.safetensors"))
   }
 
-  @Test(arguments: [1, 2, 5])
-  func `learning rotations survives a power cut, bit for bit`(step: Int) throws {
+  @Test(arguments: [1, 2, 5], [false, true])
+  func `learning rotations survives a power cut, bit for bit`(
+    step: Int, isBlockwise: Bool
+  ) throws {
+    let recipe = recipe.replacing(
+      "rate: 0.02", with: "rate: 0.02\n      block-wise: \(isBlockwise)")
     try withTemporaryFolder { folder in
       let (whole, broken) = (folder.appending(path: "whole"), folder.appending(path: "broken"))
       let expected = try rotationExperiment(folder, recipe).run(output: whole)

@@ -38,8 +38,7 @@ extension StageRunner {
     calibrate.length = stage.length
     let batches = try task.batches(for: calibrate, seed: UInt64(context.recipe.seed) &+ 0x69b1)
     return (0..<(stage.windows + calibrate.batch - 1) / calibrate.batch).map { index in
-      let rows = task.windows(of: batches(index))
-      return TokenWindow(rows.flatMap { $0 }, batch: rows.count, length: rows[0].count)
+      task.window(of: batches(index))
     }
   }
 }

@@ -45,7 +45,9 @@ extension StageRunner {
     do {
       let found = try walk(
         &state, stage.learning, place, checkpoints, options,
-        watchers: [RotationCallback(work.learning), watch], instrumentation: work.learning
+        watchers: [RotationCallback(work.learning, isBlockwise: stage.isBlockwise), watch],
+        instrumentation: work.learning,
+        differentiation: stage.isBlockwise ? blockwise(work.learning) : nil
       ) { work.learning.plan.absorb($0, into: &$1) }
       figures.merge(found) { $1 }
     } catch TrainingError.notFinite(let path, let step, let what, let checkpoint) {
@@ -66,15 +68,35 @@ extension StageRunner {
   }
 }
 
-/// Merges rotations into the weights after every step.
+extension StageRunner {
+  /// Gradients from one block after the other.
+  private func blockwise(_ learning: RotationLearning) -> BatchDifferentiation {
+    let blocks = BlockwiseLearning(learning)
+    return { batch, parameters, mode, seed in
+      try blocks.differentiate(
+        parameters, task.window(of: batch), mode: mode, seed: seed,
+        precision: context.recipe.precision)
+    }
+  }
+}
+
+/// Merges rotations into the weights after every step; block by block, each step does so by itself.
 private final class RotationCallback: TrainingCallback {
   private let learning: RotationLearning
+  private let isBlockwise: Bool
 
-  init(_ learning: RotationLearning) { self.learning = learning }
+  init(_ learning: RotationLearning, isBlockwise: Bool) {
+    self.learning = learning
+    self.isBlockwise = isBlockwise
+  }
 
   func handle(_ event: TrainingEvent, _ state: inout TrainingState) -> TrainingEvent? { nil }
 
   func didUpdate(_ state: inout TrainingState) throws {
-    try learning.settle(&state.parameters)
+    if isBlockwise {
+      learning.plan.constrain(&state.parameters)
+    } else {
+      try learning.settle(&state.parameters)
+    }
   }
 }

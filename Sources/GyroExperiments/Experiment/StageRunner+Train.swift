@@ -69,12 +69,19 @@ extension StageRunner {
       kind: "train", label: stage.label, quantized: isQuantized, figures: figures, seconds: 0)
   }
 
+  /// Gradients of a batch that are found otherwise than through the loss of the whole model.
+  typealias BatchDifferentiation = (
+    T.Batch, ParameterStore, ForwardMode, UInt64
+  ) throws -> Differentiation
+
   /// Steps from where `state` is to the end of a stage, with logs and checkpoints in its folder.
+  /// - Parameter differentiation: takes the place of the stage's loss.
   /// - Returns: `steps`, how many units were seen, and the last `training_loss`.
   func walk(
     _ state: inout TrainingState, _ stage: TrainStage, _ place: StagePlace,
     _ checkpoints: CheckpointDirectory, _ options: TrainingOptions,
     watchers: [any TrainingCallback], instrumentation: any Instrumentation,
+    differentiation: BatchDifferentiation? = nil,
     absorb: (Statistics, inout ParameterStore) throws -> Void
   ) throws -> [String: Double] {
     let folder = folder(of: place)
@@ -86,13 +93,21 @@ extension StageRunner {
     ]
     if let reporter = context.reporter { callbacks.insert(reporter(stage.label, task.unit), at: 0) }
     let precision = context.recipe.precision
-    try Trainer(options, callbacks: callbacks, interruption: context.interruption).run(
-      &state, instrumentation: instrumentation, precision: precision,
-      recomputesActivations: stage.recompute, size: task.size(of:), absorb: absorb,
-      batch: try task.batches(for: stage, seed: seed(ofStage: place.index)),
-      loss: { batch, pass in
-        task.loss(batch, pass, target(of: stage, at: pass.mode), precision: precision)
-      })
+    let batches = try task.batches(for: stage, seed: seed(ofStage: place.index))
+    let trainer = Trainer(options, callbacks: callbacks, interruption: context.interruption)
+    if let differentiation {
+      try trainer.run(
+        &state, size: task.size(of:), absorb: absorb, batch: batches,
+        differentiation: differentiation)
+    } else {
+      try trainer.run(
+        &state, instrumentation: instrumentation, precision: precision,
+        recomputesActivations: stage.recompute, size: task.size(of:), absorb: absorb,
+        batch: batches,
+        loss: { batch, pass in
+          task.loss(batch, pass, target(of: stage, at: pass.mode), precision: precision)
+        })
+    }
     var figures = ["steps": Double(state.step), task.unit: Double(state.itemsSeen)]
     let curve = LossCurve.points(of: folder.appending(path: "metrics.jsonl"))
     if let last = curve.last { figures["training_loss"] = last.loss }

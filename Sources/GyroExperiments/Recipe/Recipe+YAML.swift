@@ -232,16 +232,23 @@ extension RotateStage {
       pairs += [("start", word(start.rawValue)), ("candidates", number(candidates))]
     }
     if let local { pairs.append(("local", word(local.rawValue))) }
+    pairs +=
+      [
+        ("local-steps", number(localSteps)), ("local-rate", number(localRate)),
+        ("scalings", words(scalings.map(\.rawValue).sorted())),
+        ("quantize-weights", number(quantizesWeights)), ("block-wise", number(isBlockwise)),
+        ("optimizer", word(optimizer.rawValue)),
+        ("scaling-rate", number(scalingRate)), ("steps", number(learning.steps)),
+        ("rate", number(learning.rate)), ("schedule", word(learning.schedule.rawValue)),
+        ("warmup", number(learning.warmup)), ("floor", number(learning.floor)),
+        ("batch", number(learning.batch)),
+      ] + learning.lengthPairs
+    if !isBlockwise {
+      pairs += [
+        ("loss", word(learning.loss.rawValue)), ("temperature", number(learning.temperature)),
+      ]
+    }
     return pairs + [
-      ("local-steps", number(localSteps)), ("local-rate", number(localRate)),
-      ("scalings", words(scalings.map(\.rawValue).sorted())),
-      ("quantize-weights", number(quantizesWeights)), ("optimizer", word(optimizer.rawValue)),
-      ("scaling-rate", number(scalingRate)), ("steps", number(learning.steps)),
-      ("rate", number(learning.rate)), ("schedule", word(learning.schedule.rawValue)),
-      ("warmup", number(learning.warmup)), ("floor", number(learning.floor)),
-      ("batch", number(learning.batch)),
-    ] + learning.lengthPairs + [
-      ("loss", word(learning.loss.rawValue)), ("temperature", number(learning.temperature)),
       ("momentum", number(learning.momentum)), ("clip", number(learning.clip)),
       ("accumulate", number(learning.accumulate)),
       ("checkpoint-every", number(learning.checkpointEvery)),

@@ -4,7 +4,8 @@ extension RotateStage {
   init(_ reader: RecipeReader, default name: String) throws(RecipeError) {
     let map = try reader.mapping([
       "label", "from", "start", "seed", "candidates", "candidate-batches", "local", "local-steps",
-      "local-rate", "scalings", "quantize-weights", "optimizer", "scaling-rate", "steps", "rate",
+      "local-rate", "scalings", "quantize-weights", "block-wise", "optimizer", "scaling-rate",
+      "steps", "rate",
       "schedule", "warmup", "floor", "batch", "length", "loss", "temperature", "momentum", "clip",
       "accumulate", "checkpoint-every", "stop-above",
     ])
@@ -33,6 +34,14 @@ extension RotateStage {
       }
     }
     quantizesWeights = try map.flag("quantize-weights", default: false)
+    isBlockwise = try map.flag("block-wise", default: false)
+    if isBlockwise, let reader = map["loss"] ?? map["temperature"] {
+      throw .conflict(
+        reader.place,
+        reason:
+          "with 'block-wise', blocks learn to give what float blocks give: logits, which 'loss' "
+          + "and 'temperature' are about, are not computed")
+    }
     optimizer = try map.name("optimizer", "optimizer", default: .cayleyAdam)
     stopAbove = try map.number("stop-above", 0...1e9, default: 3)
     scalingRate = try map.number("scaling-rate", 0...1000, default: 0.01)

@@ -42,7 +42,10 @@ public struct RotateStage: Sendable, Equatable {
   /// Learning stops, and goes back to the best rotations there were, when the loss rises above this
   /// multiple of its first value; 0 lets it rise.
   public var stopAbove: Double
-  /// Learning end to end; `steps` may be 0, then the start is merged.
+  /// Whether each block learns to give what the float block gives, one after the other, so that a step
+  /// needs the memory of one.
+  public var isBlockwise: Bool
+  /// Learning end to end or block by block; `steps` may be 0, then the start is merged.
   public var learning: TrainStage
 }
 

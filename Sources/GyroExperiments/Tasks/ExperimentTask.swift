@@ -92,6 +92,12 @@ extension ExperimentTask {
 
   func windows(of batch: Batch) -> [[Int32]] { [] }
 
+  /// The token ids of a batch of text, as a language model takes them.
+  func window(of batch: Batch) -> TokenWindow {
+    let rows = windows(of: batch)
+    return TokenWindow(rows.flatMap { $0 }, batch: rows.count, length: rows[0].count)
+  }
+
   /// The mean loss of a batch.
   func loss(
     _ batch: Batch, _ pass: ForwardPass, _ target: TrainingTarget, precision: MatmulPrecision

@@ -45,7 +45,7 @@ struct WeightInputs {
 
   /// The groups inside a scope.
   func inside(_ scope: ParameterPath) -> WeightInputs {
-    WeightInputs(groups.filter { $0.site.path.name.hasPrefix(scope.name + ".") })
+    WeightInputs(groups.filter { $0.site.path.isInside(scope) })
   }
 
   private static func scope(of site: Site) -> String {

@@ -58,6 +58,22 @@ public struct QuantizationPlan: Instrumentation {
     order = decisions.filter { $0.rule != nil }.map(\.path)
   }
 
+  /// The part of a plan that concerns one part of the model, e.g. a block: the same quantizers there,
+  /// nothing elsewhere. What it is handed may lack the rest of the model.
+  public func inside(_ scope: ParameterPath) -> QuantizationPlan {
+    QuantizationPlan(self) { $0.isInside(scope) }
+  }
+
+  private init(_ whole: QuantizationPlan, where isKept: (ParameterPath) -> Bool) {
+    scheme = whole.scheme
+    online = whole.online
+    milestones = whole.milestones
+    decisions = whole.decisions.filter { isKept($0.path) }
+    places = whole.places.filter { isKept($0.key) }
+    order = whole.order.filter(isKept)
+    weightPaths = whole.weightPaths.filter(isKept)
+  }
+
   // MARK: The seam
 
   public func weight(_ value: Variable, of parameter: Parameter, _ pass: ForwardPass) -> Variable {

@@ -38,6 +38,21 @@ struct LlamaFrames: Sendable {
     learned = table.learned
   }
 
+  /// What stands inside one part of the model, e.g. a block, and what is learned there.
+  func inside(_ scope: ParameterPath) -> LlamaFrames { LlamaFrames(self, inside: scope) }
+
+  private init(_ whole: LlamaFrames, inside scope: ParameterPath) {
+    configuration = whole.configuration
+    placements = whole.placements
+    scalings = whole.scalings
+    sites = whole.sites.filter { $0.key.isInside(scope) }
+    normalizedSites = whole.normalizedSites.filter { $0.isInside(scope) }
+    tensors = whole.tensors.filter { $0.key.isInside(scope) }
+    let factors = Array(sites.values) + tensors.values.flatMap { $0.map(\.factors) }
+    let paths = Set(factors.joined().compactMap(\.path))
+    learned = whole.learned.filter { paths.contains($0.path) }
+  }
+
   /// The site of R4.
   static func feedForwardSite(_ layer: Int) -> ParameterPath {
     ParameterPath("model.layers.\(layer).mlp.down_proj.input")

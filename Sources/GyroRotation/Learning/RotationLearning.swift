@@ -66,6 +66,25 @@ public struct RotationLearning: Instrumentation {
     try check()
   }
 
+  /// Learning in one part of the model alone, e.g. a block, over the base's tensors there.
+  func inside(_ scope: ParameterPath) -> RotationLearning {
+    RotationLearning(self, inside: scope)
+  }
+
+  private init(_ whole: RotationLearning, inside scope: ParameterPath) {
+    plan = whole.plan.inside(scope)
+    scalings = whole.scalings
+    quantizesWeights = whole.quantizesWeights
+    precision = whole.precision
+    configuration = whole.configuration
+    frames = whole.frames.inside(scope)
+    var part = ParameterStore()
+    for path in whole.base.paths where path.isInside(scope) {
+      part.declare(path, whole.base[path], kind: whole.base.parameter(at: path)!.kind)
+    }
+    base = part
+  }
+
   /// Makes sure that every placement and scaling pair has its place in the model.
   private func check() throws(RotationError) {
     if frames.placements.contains(.residual) {
