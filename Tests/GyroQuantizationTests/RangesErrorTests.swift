@@ -130,6 +130,31 @@ struct RangesErrorTests {
     }
   }
 
+  @Test("a clip search in fewer steps finds the best of fewer ranges, and hardly loses by it")
+  func fewerSteps() throws {
+    var stream = RandomStream(seed: 7)
+    let x = stream.normal([6, 512])
+    let quantizer = try Quantizer(IntegerFormat.int4, .channel, isSymmetric: true)
+    let whole = try Quantizer.tensor(IntegerFormat.int4)
+    func ranges(_ steps: Int) throws -> [ClosedRange<Float>] {
+      try WeightRanges.ranges(of: x, quantizer: quantizer, method: .clipSearch, steps: steps)
+    }
+    let (all, few) = (try ranges(100), try ranges(20))
+    for row in 0..<6 {
+      let values = x.sliced(axis: 0, row..<row + 1).elements
+      let factor = 20 * few[row].upperBound / values.map(abs).max()!
+      #expect(abs(factor - factor.rounded()) < 1e-4)
+      let (best, found) = (
+        plainError(values, whole, all[row], power: 2.4),
+        plainError(values, whole, few[row], power: 2.4)
+      )
+      let widest = plainError(
+        values, whole, -values.map(abs).max()!...values.map(abs).max()!, power: 2.4)
+      #expect(best <= found && found < widest)
+      #expect(found - best < 0.1 * (widest - best))
+    }
+  }
+
   @Test("no search is worse than min–max, for every kind of format, scale and symmetry")
   func neverWorse() throws {
     var stream = RandomStream(seed: 8)

@@ -235,12 +235,17 @@ struct StageCounting {
       learning.steps > 0 ? "\(learning.steps) steps of \(size) tokens" : "a start, merged",
       Double(learning.steps) * (step + merging) + Double(starts) * step / 2 + 4 * merging + checks,
       disk: learning.steps > 0 ? 8 * elements : 0)
+    let activations =
+      learning.steps > 0 ? Int(cost.bytesPerUnit * Double(size) + cost.bytesPerStep) : 0
     note(
-      stage.label,
-      activations: learning.steps > 0
-        ? Int(cost.bytesPerUnit * Double(size) + cost.bytesPerStep) : 0,
+      stage.label, activations: stage.isBlockwise ? activations / blocks : activations,
       training: [("models before, at and after rotation", 12 * elements)])
     needsCalibration = plan?.needsCalibration ?? false
+  }
+
+  /// Blocks of a language model; 1 for others.
+  private var blocks: Int {
+    1 + (parameters.paths.compactMap { $0.splitAtLayer.number }.max() ?? 0)
   }
 
   /// Multiplications of a Hessian and of its factors, over all weights.

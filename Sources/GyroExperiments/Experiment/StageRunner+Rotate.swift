@@ -19,6 +19,7 @@ extension StageRunner {
     var figures: [String: Double] = [:]
     try chooseStart(stage, &work, &figures)
     try turnLocally(stage, &work, &figures)
+    if stage.isBlockwise { work.learning.unmerge(from: &work.parameters) }
     let learned = try learn(stage, place, work, &figures)
     let rotations = try finish(stage, work, learned, &figures)
     try save(rotations, work, in: rotationsFile(of: place))

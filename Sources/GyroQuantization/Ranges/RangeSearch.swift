@@ -16,8 +16,10 @@ struct RangeSearch {
   ///     follows from, and that no group may exceed; nil for a single group, whose scale is then as
   ///     fine as Float32.
   ///   - inPlane: whether both ends of an asymmetric range are moved in all combinations.
+  ///   - steps: into how many steps the data's range is cut.
   init(
-    _ method: RangeMethod, _ quantizer: Quantizer, tensorReach: Float? = nil, inPlane: Bool
+    _ method: RangeMethod, _ quantizer: Quantizer, tensorReach: Float? = nil, inPlane: Bool,
+    steps: Int = 100
   ) {
     self.quantizer = quantizer
     settings = gyro_range_search()
@@ -35,7 +37,7 @@ struct RangeSearch {
     if case .floats = quantizer.format.arithmetic, tensorReach == nil { settings.reach = 1.2 }
     var isLong = false
     if case .levels(let levels) = quantizer.format.arithmetic { isLong = levels.count > 16 }
-    settings.steps = 100
+    settings.steps = Int32(steps)
     settings.tried = settings.steps
     settings.refinement = isLong ? 1 : 10
     switch method {
@@ -43,7 +45,7 @@ struct RangeSearch {
       settings.error = Int32(GYRO_ERROR_POWER_2_4)
       settings.ends = Int32(GYRO_ENDS_TOGETHER)
       settings.reach = 1
-      settings.tried = 80
+      settings.tried = settings.steps * 4 / 5
       settings.refinement = 1
     case .meanSquare(.goldenSection):
       settings.order = Int32(GYRO_SEARCH_GOLDEN)

@@ -11,12 +11,14 @@ public enum WeightRanges {
   /// group of zeros has the range `0 … 0`. Searches try the
   /// data's range first: none gives a larger error than `min-max`. Percentiles are exact; `entropy`
   /// and `aciq` use a histogram of each group. A moving average of one tensor is its own range.
+  /// - Parameter steps: into how many steps a search cuts the data's range.
   /// - Precondition: the quantizer's groups divide the shape (see `Quantizer.layout`).
   /// - Throws: `RangeError.empty` for a tensor without elements, `.notFinite`, `.unsigned` for
   ///   negative values under a format without them, and `.unsuitable` or `.needs` for methods that
   ///   make no sense here.
   public static func ranges(
-    of tensor: Tensor, quantizer: Quantizer, method: RangeMethod, site: String = "tensor"
+    of tensor: Tensor, quantizer: Quantizer, method: RangeMethod, site: String = "tensor",
+    steps: Int = 100
   ) throws(RangeError) -> [ClosedRange<Float>] {
     try method.validate()
     let layout = quantizer.groups(of: tensor.shape)
@@ -32,7 +34,7 @@ public enum WeightRanges {
     let gathered = quantizer.granularity.gathered(tensor)
     switch method {
     case .meanSquare, .clipSearch:
-      return searched(gathered, layout, method, quantizer)
+      return searched(gathered, layout, method, quantizer, steps)
     case .minMax, .movingAverage:
       return extremes(gathered, layout)
     case .percentile(let percent):
@@ -70,16 +72,17 @@ public enum WeightRanges {
   /// the tensor's scale follows from it, and all others are rounded in units of that. Where another
   /// tensor reaches further and the scale is shared, every group is free.
   private static func searched(
-    _ x: Tensor, _ layout: GroupLayout, _ method: RangeMethod, _ quantizer: Quantizer
+    _ x: Tensor, _ layout: GroupLayout, _ method: RangeMethod, _ quantizer: Quantizer, _ steps: Int
   ) -> [ClosedRange<Float>] {
     guard quantizer.scaleFormat == .e4m3, layout.groups > 1 || quantizer.tensorScale != nil else {
-      return RangeSearch(method, quantizer, inPlane: false).ranges(x, groups: layout.groups)
+      return RangeSearch(method, quantizer, inPlane: false, steps: steps)
+        .ranges(x, groups: layout.groups)
     }
     let data = extremes(x, layout)
     let reaches = data.map { quantizer.reach(of: $0) }
     let furthest = reaches.indices.max { reaches[$0] < reaches[$1] } ?? 0
     let search = RangeSearch(
-      method, quantizer, tensorReach: reaches[furthest], inPlane: false)
+      method, quantizer, tensorReach: reaches[furthest], inPlane: false, steps: steps)
     var result = search.ranges(x, groups: layout.groups)
     if quantizer.kernelTensorScale(reaches[furthest]) >= quantizer.tensorScale ?? 0 {
       result[furthest] = data[furthest]

@@ -179,11 +179,17 @@ public struct RotationLearning: Instrumentation {
     }
   }
 
-  /// Finds the ranges of quantized weights anew, which moved when rotations did.
+  /// Puts the base's weights back: for learning that merges for itself, and needs no second copy.
+  public func unmerge(from parameters: inout ParameterStore) {
+    for path in frames.tensors.keys where base.contains(path) { parameters[path] = base[path] }
+  }
+
+  /// Finds the ranges of quantized weights anew, which moved when rotations did. Searches take steps of
+  /// a twentieth: what ships is ranged once more when rotations stay.
   /// - Throws: what a range method finds wrong.
   public func rangeWeights(in parameters: inout ParameterStore) throws {
     guard quantizesWeights else { return }
-    try plan.rangeWeights(in: &parameters)
+    try plan.rangeWeights(in: &parameters, steps: 20)
   }
 
   // MARK: The seam
