@@ -216,7 +216,6 @@ struct StageCounting {
   private mutating func rotate<T>(_ stage: RotateStage, _ rates: inout MeasuredRates<T>) throws {
     isQuantized = false
     isMeasured = false
-    hasChanged = true
     let learning = stage.learning
     let size = learning.batch * (learning.length ?? trainedLength)
     let cost = try rates.cost(.train, quantized: true, teacher: learning.distillationShare > 0)
@@ -239,7 +238,14 @@ struct StageCounting {
       learning.steps > 0 ? Int(cost.bytesPerUnit * Double(size) + cost.bytesPerStep) : 0
     note(
       stage.label, activations: stage.isBlockwise ? activations / blocks : activations,
-      training: [("models before, at and after rotation", 12 * elements)])
+      training: [
+        ("merged weights, at work and at the end", (stage.isBlockwise ? 4 : 8) * elements),
+        (
+          "the largest weight in Float64",
+          24 * (parameters.paths.map { parameters[$0].count }.max() ?? 0)
+        ),
+      ], model: hasChanged ? nil : unchangedBytes)
+    hasChanged = true
     needsCalibration = plan?.needsCalibration ?? false
   }
 
@@ -269,10 +275,11 @@ struct StageCounting {
   }
 
   private mutating func note(
-    _ stage: String, activations: Int, training: [(String, Int)] = []
+    _ stage: String, activations: Int, training: [(String, Int)] = [], model: Int? = nil
   ) {
     let copy = 4 * elements
-    var parts = [("model", training.isEmpty && !hasChanged ? unchangedBytes : copy)]
+    let held = training.isEmpty && !hasChanged ? unchangedBytes : copy
+    var parts = [("model", model ?? held)]
     if hasChanged { parts.append(("model as it was (teacher)", copy)) }
     if isQuantized { parts.append(("codes and frozen weights", copy / 2)) }
     parts += training

@@ -1,6 +1,7 @@
 import GyroModels
 import GyroQuantization
 import GyroRotation
+import GyroTensors
 
 /// Stages that rotate a model.
 extension StageRunner {
@@ -19,7 +20,10 @@ extension StageRunner {
     var figures: [String: Double] = [:]
     try chooseStart(stage, &work, &figures)
     try turnLocally(stage, &work, &figures)
-    if stage.isBlockwise { work.learning.unmerge(from: &work.parameters) }
+    if stage.isBlockwise {
+      work.learning.unmerge(from: &work.parameters)
+      MemoryUsage.trim()
+    }
     let learned = try learn(stage, place, work, &figures)
     let rotations = try finish(stage, work, learned, &figures)
     try save(rotations, work, in: rotationsFile(of: place))

@@ -167,7 +167,7 @@ public struct RotationLearning: Instrumentation {
     var values: [ParameterPath: Tensor] = [:]
     for factor in frames.learned { values[factor.path] = parameters[factor.path] }
     for (path, sides) in frames.tensors where base.contains(path) {
-      var merged = base[path]
+      var merged = base[path].decodingApart()
       for side in sides {
         var rows = side.isRows ? merged.transposed().contiguous() : merged
         for factor in side.factors {

@@ -75,7 +75,7 @@ extension RotationLearning {
       guard let factors = frames.tensors[path]?.first(where: { !$0.isRows })?.factors else {
         return nil
       }
-      let columns = turned(base[path], factors, parameters)
+      let columns = turned(base[path].decodingApart(), factors, parameters)
       squares = zip(squares, columns.squared().sum(axes: [0]).elements).map(+)
     }
     return (this, (squares, this.places))

@@ -105,7 +105,7 @@ extension ParameterStore {
     at place: LlamaPlace, _ configuration: LlamaConfiguration
   ) throws(RotationError) -> Matrix64 {
     guard contains(place.path) else { throw .missing(place.path) }
-    let value = self[place.path]
+    let value = self[place.path].decodingApart()
     let (rows, columns) = configuration.extents(of: place)
     let expected: Shape = isVector(place) ? [columns] : [rows, columns]
     guard value.shape == expected else {
