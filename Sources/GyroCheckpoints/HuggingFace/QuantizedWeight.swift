@@ -150,9 +150,13 @@ struct QuantizedWeight {
   }
 
   private func split(_ files: SafetensorsDirectory) throws(CheckpointError) -> any NumberFormat {
-    let bits = try files.tensor(name + "_split").elements.map { Int($0) }
-    guard bits.count == 2, bits[0] >= 1, bits[1] >= 0, (2...7).contains(bits[0] + bits[1]) else {
-      throw try malformed("_split", files, "exponent and mantissa bits", "\(bits)")
+    let elements = try files.tensor(name + "_split").elements
+    // Whatever type the file gives them: not every Float is an Int.
+    let bits = elements.compactMap { (0...7).contains($0) ? Int(exactly: $0) : nil }
+    guard elements.count == 2, bits.count == 2, bits[0] >= 1, (2...7).contains(bits[0] + bits[1])
+    else {
+      throw try malformed(
+        "_split", files, "exponent and mantissa bits", "\(elements.prefix(4))")
     }
     return Minifloat.allFinite(exponentBits: bits[0], mantissaBits: bits[1])
   }
