@@ -41,6 +41,22 @@ struct RotationInputTests {
     }
   }
 
+  @Test(arguments: ["loss: cross-entropy", "temperature: 2"])
+  func `blocks learn from no logits, so a loss of logits is refused beside them`(
+    key: String
+  ) throws {
+    let stage = "  - rotate: { block-wise: true, steps: 2, length: 12"
+    let error = #expect(throws: RecipeError.self) {
+      try Recipe(yaml: rotationRecipe(stage + ", \(key) }"), file: "turned.yaml")
+    }
+    let text = error?.description ?? ""
+    #expect(text.contains("line 17") && text.contains("block-wise") && text.contains("logits"))
+    // Without them, what a run keeps of its recipe reads as the same recipe.
+    let recipe = try Recipe(yaml: rotationRecipe(stage + " }"), file: "turned.yaml")
+    #expect(try Recipe(yaml: recipe.yaml, file: "turned.yaml").yaml == recipe.yaml)
+    #expect(recipe.yaml.contains("block-wise: true"))
+  }
+
   @Test func `without a length, windows are as long as a context below 128`() throws {
     try withTemporaryFolder { folder in
       let stages = """

@@ -54,31 +54,6 @@ struct RunEstimateTests {
     }
   }
 
-  @Test("what weights become while measuring is not counted again for every token")
-  func evaluation() throws {
-    try withTemporaryFolder { folder in
-      try writeTinyModel(to: folder.appending(path: "model"))
-      func activations(_ stage: String) throws -> Int {
-        let yaml = """
-          name: measured
-          model: model
-          data:
-            train: { generated: { tokens: 60, seed: 1 } }
-            evaluate: { generated: { tokens: 60, seed: 2 } }
-          scheme: { weights: { format: int4 } }
-          stages:
-            - \(stage): { label: it, length: 16 }
-          """
-        let estimate = try Recipe(yaml: yaml).resolve(relativeTo: folder).estimate()
-        #expect(estimate.peakStage == "evaluating")
-        return try #require(estimate.memory.first { $0.name == "activations" }).bytes
-      }
-      let (float, rounded) = try (activations("evaluate"), activations("round"))
-      // The float model is computed beside it, and nothing else is.
-      #expect(float > 0 && rounded <= 3 * float, "\(float) and \(rounded)")
-    }
-  }
-
   @Test("images are counted one by one")
   func images() throws {
     try withTemporaryFolder { folder in

@@ -5,9 +5,8 @@ extension RotateStage {
     let map = try reader.mapping([
       "label", "from", "start", "seed", "candidates", "candidate-batches", "local", "local-steps",
       "local-rate", "scalings", "quantize-weights", "block-wise", "optimizer", "scaling-rate",
-      "steps", "rate",
-      "schedule", "warmup", "floor", "batch", "length", "loss", "temperature", "momentum", "clip",
-      "accumulate", "checkpoint-every", "stop-above",
+      "steps", "rate", "schedule", "warmup", "floor", "batch", "length", "loss", "temperature",
+      "momentum", "clip", "accumulate", "checkpoint-every", "stop-above",
     ])
     label = try map["label"]?.string() ?? name
     from = try map["from"]?.string()
